@@ -1,0 +1,254 @@
+#include "arena.hpp"
+
+#include <string.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "platform/platform.hpp"
+
+namespace interproc {
+
+namespace {
+
+constexpr std::uint64_t least_block_bytes = 256;
+// Idle memory an arena keeps, so that a steady stream of big messages finds warm pages.
+constexpr std::uint64_t warm_bytes = std::uint64_t{128} << 20;
+constexpr std::uint64_t trim_step_bytes = std::uint64_t{4} << 20;
+constexpr std::uint64_t reserve_step_bytes = std::uint64_t{1} << 20;
+
+}  // namespace
+
+std::uint32_t size_class_of(std::uint64_t size_bytes) {
+  if (size_bytes <= least_block_bytes) return 0;
+  // size - 1 lies in [2^exponent, 2^(exponent + 1)), cut into quarters.
+  auto exponent = static_cast<std::uint32_t>(std::bit_width(size_bytes - 1)) - 1;
+  auto quarter = static_cast<std::uint32_t>(((size_bytes - 1) >> (exponent - 2)) & 3);
+  return (exponent - 8) * 4 + quarter + 1;
+}
+
+std::uint64_t class_bytes(std::uint32_t size_class) {
+  return (std::uint64_t{4} + size_class % 4) << (size_class / 4 + 6);
+}
+
+bool Arena::can_hold(std::uint64_t payload_bytes) const {
+  std::uint64_t limit = std::min(memory_.arena_bytes - cache_line, memory_.max_bytes);
+  if (payload_bytes > limit) return false;
+  return class_bytes(size_class_of(payload_bytes + sizeof(BlockHeader))) + 2 * chunk_bytes <= limit;
+}
+
+BlockHeader* Arena::find(std::uint64_t block, std::uint64_t payload_bytes) const {
+  if (block == no_block || block % cache_line != 0 || block > memory_.arena_bytes - sizeof(BlockHeader)) return nullptr;
+  BlockHeader* header = header_at(block);
+  std::uint32_t size_class = header->size_class;
+  if (size_class >= size_class_count) return nullptr;
+  std::uint64_t bytes = class_bytes(size_class);
+  if (bytes > memory_.arena_bytes - block || payload_bytes > bytes - sizeof(BlockHeader)) return nullptr;
+  return header;
+}
+
+Status Arena::allocate(std::uint64_t payload_bytes, std::uint32_t token, std::uint64_t* block, bool* unbacked,
+                       Fault* fault) {
+  ChannelControl& control = *memory_.control;
+  std::uint32_t size_class = size_class_of(payload_bytes + sizeof(BlockHeader));
+  std::uint64_t bytes = class_bytes(size_class);
+  if (control.arena_used + bytes + std::uint64_t{control.chunks_used} * chunk_bytes > memory_.max_bytes) {
+    return Status::full;
+  }
+  *unbacked = false;
+  std::uint64_t found = pop_free(size_class);
+  if (found == no_block) {
+    Status status = extend(size_class, payload_bytes, &found, unbacked, fault);
+    if (status != Status::ok) return status;
+  }
+  BlockHeader* header = header_at(found);
+  if (header->flags & block_unbacked) *unbacked = true;
+  header->owner = token;
+  header->co_owner = owner_none;
+  header->flags = 0;
+  header->ticket = 0;
+  header->length = payload_bytes;
+  control.arena_used += bytes;
+  control.blocks_used++;
+  control.counters.blocks_made++;
+  *block = found;
+  return Status::ok;
+}
+
+std::uint64_t Arena::pop_free(std::uint32_t size_class) {
+  ChannelControl& control = *memory_.control;
+  std::uint64_t block = control.free_lists[size_class];
+  if (block == no_block) return no_block;
+  BlockHeader* header = find(block, 0);
+  if (header == nullptr || header->size_class != size_class || header->owner != owner_none) {
+    control.free_lists[size_class] = no_block;  // not a free block: somebody wrote here who should not have
+    return no_block;
+  }
+  control.free_lists[size_class] = header->next_free;
+  control.arena_free -= std::min(control.arena_free, class_bytes(size_class));
+  return block;
+}
+
+Status Arena::extend(std::uint32_t size_class, std::uint64_t payload_bytes, std::uint64_t* block, bool* unbacked,
+                     Fault* fault) {
+  ChannelControl& control = *memory_.control;
+  std::uint64_t bytes = class_bytes(size_class);
+  std::uint64_t start = control.arena_end;
+  if (start < cache_line || start > memory_.arena_bytes || bytes > memory_.arena_bytes - start) {
+    for (std::uint32_t larger = size_class + 1; larger < size_class_count; larger++) {
+      std::uint64_t found = pop_free(larger);
+      if (found == no_block) continue;
+      *block = found;
+      return Status::ok;
+    }
+    return Status::full;
+  }
+  std::uint64_t needed = start + sizeof(BlockHeader) + payload_bytes;
+  if (needed > control.arena_backed) {
+    if (bytes >= large_block_bytes) {
+      *unbacked = true;
+      needed = start + sizeof(BlockHeader);
+    }
+    if (needed > control.arena_backed) {
+      // Small blocks share pages: reserved here, ahead, ever more at once while the arena grows.
+      std::uint64_t ahead = std::clamp<std::uint64_t>(start / 4, page_bytes, reserve_step_bytes);
+      std::uint64_t upto = std::min(std::max(needed, control.arena_backed + ahead), memory_.arena_bytes);
+      upto = std::min((upto + page_bytes - 1) / page_bytes * page_bytes, memory_.arena_bytes);
+      std::uint64_t from = std::min(control.arena_backed, start) / page_bytes * page_bytes;
+      if (start > control.arena_backed + ahead) from = start / page_bytes * page_bytes;
+      Status status = platform::reserve(memory_.segment->fd(), memory_.arena_at + from, upto - from, fault);
+      if (status != Status::ok) return status;
+      if (control.arena_backed >= from) control.arena_backed = upto;
+    }
+  }
+  BlockHeader* header = header_at(start);
+  header->size_class = size_class;
+  header->owner = owner_none;
+  header->flags = 0;
+  control.arena_end = start + bytes;
+  *block = start;
+  return Status::ok;
+}
+
+Status Arena::back(std::uint64_t block, std::uint64_t payload_bytes, Fault* fault) const {
+  std::uint64_t size_bytes = sizeof(BlockHeader) + payload_bytes;
+  return platform::reserve(memory_.segment->fd(), memory_.arena_at + block, size_bytes, fault);
+}
+
+void Arena::note_backed(std::uint64_t block, std::uint64_t payload_bytes) {
+  ChannelControl& control = *memory_.control;
+  std::uint64_t end = block + sizeof(BlockHeader) + payload_bytes;
+  if (block <= control.arena_backed && end > control.arena_backed) control.arena_backed = end;
+}
+
+void Arena::free(std::uint64_t block) {
+  ChannelControl& control = *memory_.control;
+  BlockHeader* header = find(block, 0);
+  if (header == nullptr || header->owner == owner_none) return;
+  std::uint64_t bytes = class_bytes(header->size_class);
+  header->owner = owner_none;
+  header->co_owner = owner_none;
+  if (header->flags & block_unbacked) control.arena_backed = std::min(control.arena_backed, block + sizeof(BlockHeader));
+  control.arena_used -= std::min(control.arena_used, bytes);
+  if (control.blocks_used > 0) control.blocks_used--;
+  if (control.blocks_used == 0) {
+    start_again();
+    return;
+  }
+  header->next_free = control.free_lists[header->size_class];
+  control.free_lists[header->size_class] = block;
+  control.arena_free += bytes;
+}
+
+void Arena::drop_owner(std::uint64_t block) {
+  BlockHeader* header = find(block, 0);
+  if (header == nullptr) return;
+  if (header->co_owner == owner_none) {
+    free(block);
+  } else {
+    header->owner = owner_none;
+  }
+}
+
+void Arena::drop_co_owner(std::uint64_t block) {
+  BlockHeader* header = find(block, 0);
+  if (header == nullptr) return;
+  if (header->owner == owner_none) {
+    header->owner = header->co_owner;  // free() takes owned blocks only
+    free(block);
+  } else {
+    header->co_owner = owner_none;
+  }
+}
+
+bool Arena::should_cool(std::uint64_t block) const {
+  const BlockHeader* header = find(block, 0);
+  if (header == nullptr || memory_.control->arena_free < warm_bytes) return false;
+  return class_bytes(header->size_class) >= large_block_bytes;
+}
+
+void Arena::cool(std::uint64_t block) const {
+  BlockHeader* header = find(block, 0);
+  if (header == nullptr) return;
+  header->flags |= block_unbacked;
+  platform::give_back(memory_.segment->fd(), memory_.arena_at + block + sizeof(BlockHeader),
+                      class_bytes(header->size_class) - sizeof(BlockHeader));
+}
+
+void Arena::start_again() {
+  ChannelControl& control = *memory_.control;
+  if (control.arena_free != 0) {
+    memset(control.free_lists, 0, sizeof control.free_lists);
+    control.arena_free = 0;
+  }
+  control.arena_used = 0;
+  control.arena_end = cache_line;
+}
+
+bool Arena::names(const Ring& ring, std::uint64_t block, const BlockHeader& header) const {
+  std::uint64_t head = memory_.control->head.load(std::memory_order_relaxed);
+  std::uint64_t tail = memory_.control->tail.load(std::memory_order_relaxed);
+  if (header.owner == owner_none || header.ticket < head || header.ticket >= tail) return false;
+  const Slot* slot = ring.slot_at(header.ticket);
+  return slot != nullptr && slot->kind != SlotKind::inline_bytes && slot->block == block;
+}
+
+void Arena::begin_rebuild() {
+  ChannelControl& control = *memory_.control;
+  memset(control.free_lists, 0, sizeof control.free_lists);
+  control.arena_free = 0;
+  control.arena_used = 0;
+  control.blocks_used = 0;
+}
+
+void Arena::keep(std::uint64_t bytes) {
+  memory_.control->arena_used += bytes;
+  memory_.control->blocks_used++;
+}
+
+void Arena::drop(std::uint64_t block, BlockHeader& header, std::uint64_t bytes) {
+  header.owner = owner_none;
+  header.flags |= block_unbacked;  // unknown after a death: reserve again before use
+  memory_.control->arena_backed = std::min(memory_.control->arena_backed, block + sizeof(BlockHeader));
+  header.next_free = memory_.control->free_lists[header.size_class];
+  memory_.control->free_lists[header.size_class] = block;
+  memory_.control->arena_free += bytes;
+}
+
+void Arena::end_rebuild() {
+  if (memory_.control->blocks_used == 0) start_again();
+}
+
+bool Arena::trim(std::uint64_t keep_bytes) {
+  ChannelControl& control = *memory_.control;
+  std::uint64_t keep = std::max((control.arena_end + page_bytes - 1) / page_bytes * page_bytes, keep_bytes);
+  if (control.arena_backed <= keep) return false;
+  std::uint64_t from = std::max(keep, control.arena_backed - std::min(control.arena_backed, trim_step_bytes));
+  from = from / page_bytes * page_bytes;
+  std::uint64_t upto = (control.arena_backed + page_bytes - 1) / page_bytes * page_bytes;
+  platform::give_back(memory_.segment->fd(), memory_.arena_at + from, upto - from);
+  control.arena_backed = from;
+  return control.arena_backed > keep;
+}
+
+}  // namespace interproc

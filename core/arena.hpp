@@ -1,0 +1,101 @@
+// Arena: memory for payloads that do not fit a slot.
+//
+// Blocks lie one behind the other, header first, each as long as its size class says; classes grow by quarter powers of
+// two. Freed blocks go to the list of their class, last in first out, so that their pages and cache lines are warm.
+// Whenever nothing is alive the arena starts again from its beginning: no fragment outlives a quiet moment.
+//
+// A block is alive iff its owner is a living participant, or its owner is `owner_queued` and the slot at its ticket is
+// committed and names it, or its co-owner is a living participant (a stream's producer). The lists are never trusted
+// after a death: rebuild() walks all headers and decides by that rule. Payloads are written outside the lock.
+//
+// Every function: lock held, unless it says otherwise. A block is named by the offset of its header.
+#pragma once
+
+#include "channel_memory.hpp"
+#include "layout.hpp"
+#include "ring.hpp"
+#include "status.hpp"
+
+namespace interproc {
+
+// The class for `size_bytes` including the header, and how long its blocks are.
+std::uint32_t size_class_of(std::uint64_t size_bytes);
+std::uint64_t class_bytes(std::uint32_t size_class);
+
+// Large blocks: pages reserved outside the lock, given back when too many lie idle.
+inline constexpr std::uint64_t large_block_bytes = 64 * 1024;
+
+class Arena {
+ public:
+  explicit Arena(const ChannelMemory& memory) : memory_(memory) {}
+
+  // Whether a payload of this size can ever be a block here.
+  bool can_hold(std::uint64_t payload_bytes) const;
+
+  // A block owned by `token`. `*unbacked`: call back() before writing. ok, full (memory limit), bad_segment, out_of_memory.
+  Status allocate(std::uint64_t payload_bytes, std::uint32_t token, std::uint64_t* block, bool* unbacked, Fault* fault);
+  // Reserves the pages. Lock not held. out_of_memory: free the block.
+  Status back(std::uint64_t block, std::uint64_t payload_bytes, Fault* fault) const;
+  // The pages were reserved: remembered for the next user of this range.
+  void note_backed(std::uint64_t block, std::uint64_t payload_bytes);
+
+  void free(std::uint64_t block);
+  // For a stream's block, which two sides keep alive: one lets go; freed when the other has, too.
+  void drop_owner(std::uint64_t block);
+  void drop_co_owner(std::uint64_t block);
+  // Whether the pages of this block should go back to the system before it is freed, because enough lie idle.
+  bool should_cool(std::uint64_t block) const;
+  // Gives them back. Lock not held; the caller owns the block.
+  void cool(std::uint64_t block) const;
+
+  // nullptr unless `block` names a block with room for `payload_bytes`. Also without the lock, for an owner.
+  BlockHeader* find(std::uint64_t block, std::uint64_t payload_bytes) const;
+  std::uint8_t* payload(std::uint64_t block) const {
+    return reinterpret_cast<std::uint8_t*>(memory_.arena + block + sizeof(BlockHeader));
+  }
+
+  // After a death: decides every block anew. Owners that `is_dead` lose theirs; queued blocks follow the ring.
+  template <typename IsDead>
+  void rebuild(const Ring& ring, IsDead is_dead) {
+    begin_rebuild();
+    ChannelControl& control = *memory_.control;
+    std::uint64_t end = control.arena_end;
+    for (std::uint64_t block = cache_line; block < end;) {
+      BlockHeader* header = header_at(block);
+      std::uint64_t bytes = class_bytes(header->size_class);
+      if (header->size_class >= size_class_count || bytes > end - block) break;
+      if (header->co_owner != owner_none && is_dead(header->co_owner)) header->co_owner = owner_none;
+      bool queued = names(ring, block, *header);
+      bool owned = header->owner != owner_none && header->owner != owner_queued && !is_dead(header->owner);
+      if (queued && !owned) header->owner = owner_queued;
+      if (queued || owned || header->co_owner != owner_none) {
+        keep(bytes);
+      } else {
+        drop(block, *header, bytes);
+      }
+      block += bytes;
+    }
+    end_rebuild();
+  }
+
+  // Gives idle memory beyond `keep_bytes` back, at most 4 MiB a call. True if more is left to do.
+  bool trim(std::uint64_t keep_bytes);
+
+ private:
+  BlockHeader* header_at(std::uint64_t block) const {
+    return reinterpret_cast<BlockHeader*>(memory_.arena + block);
+  }
+  bool names(const Ring& ring, std::uint64_t block, const BlockHeader& header) const;
+  Status extend(std::uint32_t size_class, std::uint64_t payload_bytes, std::uint64_t* block, bool* unbacked,
+                Fault* fault);
+  std::uint64_t pop_free(std::uint32_t size_class);
+  void begin_rebuild();
+  void keep(std::uint64_t bytes);
+  void drop(std::uint64_t block, BlockHeader& header, std::uint64_t bytes);
+  void end_rebuild();
+  void start_again();
+
+  const ChannelMemory& memory_;
+};
+
+}  // namespace interproc

@@ -1,0 +1,329 @@
+// The channel's membership, lock, sleep and repair. Putting, taking and streams: channel_put.cpp, channel_get.cpp,
+// channel_stream.cpp.
+#include "channel.hpp"
+
+#include <algorithm>
+
+#include "participants.hpp"
+#include "platform/platform.hpp"
+
+namespace interproc {
+
+namespace {
+
+constexpr std::uint32_t token_bits = 30;
+constexpr std::uint32_t token_mask = (1u << token_bits) - 1;
+constexpr std::uint32_t most_dead_at_once = 64;
+
+// What an idle channel keeps warm.
+constexpr std::uint64_t idle_arena_bytes = std::uint64_t{32} << 20;
+constexpr std::uint32_t idle_chunks = 128;
+
+// Looking for the dead costs microseconds per participant: a crowd of idle sleepers shares one look a second.
+constexpr std::uint64_t sweep_pause_ns = 1'000'000'000;
+
+}  // namespace
+
+Channel::Channel(std::shared_ptr<Segment> segment, std::uint32_t index) : segment_(std::move(segment)) {
+  opened_ = check_channel(*segment_, index, &memory_, &open_fault_);
+}
+
+Status Channel::check(Fault* fault) const {
+  *fault = open_fault_;
+  return opened_;
+}
+
+Channel::~Channel() {
+  std::uint64_t mine = membership_.load(std::memory_order_relaxed);
+  if (opened_ != Status::ok || (mine >> token_bits) != platform::process_epoch()) return;
+  Fault ignored;
+  if (enter(true, &ignored) != Status::ok) return;
+  std::uint32_t me = token();
+  forget_participants(&me, 1);
+  leave();
+}
+
+// --- membership and lock ---------------------------------------------------------------------------------------------
+
+std::uint32_t Channel::token() const {
+  return static_cast<std::uint32_t>(membership_.load(std::memory_order_relaxed)) & token_mask;
+}
+
+Status Channel::become_participant(std::uint64_t epoch, Fault* fault) {
+  std::uint64_t old = membership_.load(std::memory_order_acquire);
+  std::uint32_t token = 0;
+  Status status = join_participants(memory_.participants, &token);
+  if (status != Status::ok) {
+    *fault = Fault{0, "places for processes", max_participants, max_participants};
+    return status;
+  }
+  given_back_.store(no_block, std::memory_order_relaxed);  // after a fork: those are the parent's
+  std::uint64_t mine = (epoch << token_bits) | token;
+  if (!membership_.compare_exchange_strong(old, mine, std::memory_order_acq_rel)) {
+    free_participant(memory_.participants, token);  // another thread was faster
+    return Status::ok;
+  }
+  // Short-lived processes would fill the table with their dead: every sixteenth newcomer looks.
+  if (place_of(token) % 16 == 15) sweep();
+  return Status::ok;
+}
+
+Status Channel::enter(bool may_wait, Fault* fault) {
+  std::uint64_t epoch = platform::process_epoch();
+  if ((membership_.load(std::memory_order_acquire) >> token_bits) != epoch) [[unlikely]] {
+    Status status = become_participant(epoch, fault);
+    if (status != Status::ok) return status;
+  }
+  switch (lock().acquire(token(), may_wait)) {
+    case Lock::Acquired::busy:
+      return Status::lock_busy;
+    case Lock::Acquired::after_death:
+      recover();
+      break;
+    case Lock::Acquired::clean:
+      break;
+  }
+  if (given_back_.load(std::memory_order_relaxed) != no_block) [[unlikely]] take_given_back();
+  return Status::ok;
+}
+
+void Channel::take_given_back() {
+  std::uint64_t block = given_back_.exchange(no_block, std::memory_order_acquire);  // pairs: given-back
+  while (block != no_block) {
+    BlockHeader* header = arena_.find(block, 0);
+    if (header == nullptr) return;
+    std::uint64_t next = header->next_free;
+    arena_.free(block);
+    block = next;
+  }
+}
+
+// --- repair ----------------------------------------------------------------------------------------------------------
+
+// The last owner of the lock died inside. Nothing it did not commit has happened; what it may have left half done are the
+// lists of free chunks and blocks, the counts of sleepers, and the doorbell.
+void Channel::recover() {
+  ChannelControl& control = *memory_.control;
+  ring_.rebuild();
+  auto is_dead = [this](std::uint32_t token) { return !token_is_alive(memory_.participants, token); };
+  arena_.rebuild(ring_, is_dead);
+  if (control.shutdown.load(std::memory_order_relaxed) == 2) drop_items();
+  doorbell_.count_watchers();
+  if (control.armed.load(std::memory_order_relaxed) > 0) {
+    bool is_empty = size() == 0;
+    Fault ignored;  // whoever waits on it looks again at the watchdog's tick
+    if (is_empty) {
+      doorbell_.clear();
+    } else {
+      doorbell_.ring(&ignored);
+    }
+  }
+  control.counters.recoveries++;
+  for (EventWord event : {items(), space(), finished()}) {
+    event.restart();
+    event.wake_all();
+  }
+}
+
+void Channel::forget_participants(const std::uint32_t* dead, std::uint32_t count) {
+  auto is_dead = [&](std::uint32_t token) { return std::find(dead, dead + count, token) != dead + count; };
+  arena_.rebuild(ring_, is_dead);
+  for (std::uint32_t i = 0; i < count; i++) free_participant(memory_.participants, dead[i]);
+  doorbell_.count_watchers();
+}
+
+void Channel::sweep() {
+  std::uint32_t dead[most_dead_at_once];
+  std::uint32_t count = find_dead_participants(memory_.participants, dead, most_dead_at_once);
+  if (count == 0) return;
+  Fault ignored;
+  if (enter(true, &ignored) != Status::ok) return;
+  forget_participants(dead, count);
+  memory_.control->counters.sweeps++;
+  space().restart();
+  leave();
+  space().wake_all();
+}
+
+void Channel::keep_house() {
+  std::uint64_t now_ns = platform::monotonic_ns();
+  std::uint64_t swept_ns = memory_.control->swept_ns.load(std::memory_order_relaxed);
+  bool due = now_ns - swept_ns > sweep_pause_ns;
+  if (due && memory_.control->swept_ns.compare_exchange_strong(swept_ns, now_ns, std::memory_order_relaxed)) sweep();
+  for (bool more = true; more;) {
+    Fault ignored;
+    if (enter(true, &ignored) != Status::ok) return;
+    more = arena_.trim(idle_arena_bytes);
+    ring_.trim(idle_chunks);
+    more = more || memory_.control->warm_chunk_count > idle_chunks;
+    leave();
+  }
+}
+
+// --- sleeping and waking ---------------------------------------------------------------------------------------------
+
+Status Channel::doze(EventWord event, const Registration& mine, std::uint64_t deadline_ns, Fault* fault) {
+  EventWord::Outcome outcome = event.sleep(mine, deadline_ns);
+  if (event.generation() != mine.generation) return Status::interrupted;
+  if (outcome == EventWord::Outcome::woken) return Status::ok;
+  Status status = enter(true, fault);
+  if (status != Status::ok) return status;
+  bool untouched = event.leave(mine);
+  // A wake that was meant for this sleeper, which now goes away, belongs to the next one.
+  std::uint32_t claimed = !untouched && outcome != EventWord::Outcome::moved ? event.claim(1) : 0;
+  leave();
+  wake(event, claimed);
+  if (outcome == EventWord::Outcome::moved) return Status::ok;
+  if (outcome == EventWord::Outcome::timed_out) return Status::timed_out;
+  keep_house();
+  return Status::interrupted;
+}
+
+void Channel::wake(EventWord event, std::uint32_t claimed) {
+  if (claimed == 0 || event.wake(claimed)) return;
+  Fault ignored;
+  if (enter(true, &ignored) != Status::ok) return;
+  memory_.control->counters.empty_wakes++;
+  bool left = event.has_waiters();
+  if (left) event.restart();
+  leave();
+  if (left) event.wake_all();
+}
+
+void Channel::wake_all() {
+  Fault ignored;
+  if (enter(true, &ignored) != Status::ok) return;
+  for (EventWord event : {items(), space(), finished()}) event.restart();
+  leave();
+  for (EventWord event : {items(), space(), finished()}) event.wake_all();
+}
+
+// --- state -----------------------------------------------------------------------------------------------------------
+
+std::uint64_t Channel::size() const {
+  // Head first: a tail read later can only be larger, so the difference is never negative.
+  std::uint64_t head = memory_.control->head.load(std::memory_order_acquire);
+  for (;;) {
+    std::uint64_t tail = memory_.control->tail.load(std::memory_order_acquire);
+    std::uint64_t again = memory_.control->head.load(std::memory_order_acquire);
+    if (again == head) return tail - head;
+    head = again;
+  }
+}
+
+bool Channel::is_full() const { return memory_.max_items != 0 && size() >= memory_.max_items; }
+
+std::uint64_t Channel::max_items() const { return memory_.max_items; }
+
+Status Channel::task_done(Fault* fault) {
+  Status status = enter(true, fault);
+  if (status != Status::ok) return status;
+  ChannelControl& control = *memory_.control;
+  std::uint64_t done = control.done.load(std::memory_order_relaxed) + 1;
+  std::uint64_t tail = control.tail.load(std::memory_order_relaxed);
+  if (done > tail) {
+    leave();
+    *fault = Fault{0, "task_done", done, tail};
+    return Status::too_many_done;
+  }
+  control.done.store(done, std::memory_order_release);
+  bool all = done == tail;
+  if (all) finished().restart();
+  leave();
+  if (all) finished().wake_all();
+  return Status::ok;
+}
+
+Status Channel::join(Wait wait, Fault* fault) {
+  for (;;) {
+    Status status = enter(true, fault);
+    if (status != Status::ok) return status;
+    bool all = memory_.control->done.load(std::memory_order_relaxed) >=
+               memory_.control->tail.load(std::memory_order_relaxed);
+    if (all || wait.deadline_ns == 0) {
+      leave();
+      return all ? Status::ok : Status::timed_out;
+    }
+    Registration mine = finished().enter();
+    leave();
+    status = doze(finished(), mine, wait.deadline_ns, fault);
+    if (status == Status::interrupted && finished().generation() != mine.generation) continue;  // all done, or a repair
+    if (status != Status::ok) return status;
+  }
+}
+
+Status Channel::shut_down(bool immediate, Fault* fault) {
+  Status status = enter(true, fault);
+  if (status != Status::ok) return status;
+  ChannelControl& control = *memory_.control;
+  std::uint32_t level = immediate ? 2 : 1;
+  if (control.shutdown.load(std::memory_order_relaxed) < level) control.shutdown.store(level, std::memory_order_release);
+  if (immediate) drop_items();
+  status = ring_if_empty(fault);  // who watches a descriptor must learn it too
+  for (EventWord event : {items(), space(), finished()}) event.restart();
+  leave();
+  for (EventWord event : {items(), space(), finished()}) event.wake_all();
+  return status;
+}
+
+void Channel::drop_items() {
+  ChannelControl& control = *memory_.control;
+  std::uint64_t tail = control.tail.load(std::memory_order_relaxed);
+  for (std::uint64_t head = control.head.load(std::memory_order_relaxed); head < tail; head++) {
+    Received dropped;
+    std::uint64_t emptied_block = no_block;
+    Fault ignored;
+    Status status = read_slot(head, &dropped, nullptr, 0, &emptied_block, &ignored);
+    control.done.store(control.done.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    ring_.release(head + 1);
+    if (status != Status::ok || dropped.block == no_block) continue;
+    if (dropped.stream) end_stream(dropped.block, StreamState::finished);
+    arena_.drop_owner(dropped.block);
+  }
+}
+
+Channel::Statistics Channel::statistics(Fault* fault) {
+  Statistics result{};
+  if (enter(true, fault) != Status::ok) return result;
+  const ChannelControl& control = *memory_.control;
+  result.counters = control.counters;
+  result.items = control.tail.load(std::memory_order_relaxed) - control.head.load(std::memory_order_relaxed);
+  result.max_items = memory_.max_items;
+  result.bytes_used = control.arena_used + std::uint64_t{control.chunks_used} * chunk_bytes;
+  result.max_bytes = memory_.max_bytes;
+  result.resident_bytes =
+      control.arena_backed + std::uint64_t{control.chunks_used + control.warm_chunk_count} * chunk_bytes;
+  result.blocks_used = control.blocks_used;
+  result.chunks_used = control.chunks_used;
+  for (std::uint32_t place = 0; place < max_participants; place++) {
+    Claim claim = unpack_claim(memory_.participants[place].claim.load(std::memory_order_acquire));
+    if (claim.generation == 0) break;
+    if (claim.state != ParticipantState::free) result.participants++;
+  }
+  leave();
+  result.spins = put_spin_.spins() + get_spin_.spins();
+  result.spin_hits = put_spin_.hits() + get_spin_.hits();
+  return result;
+}
+
+// --- doorbell --------------------------------------------------------------------------------------------------------
+
+Status Channel::arm(int* fd, Fault* fault) {
+  Status status = enter(true, fault);
+  if (status != Status::ok) return status;
+  status = doorbell_.arm(token(), fd, fault);
+  leave();
+  return status;
+}
+
+void Channel::use_lifeline(int ring_fd, int clear_fd) { doorbell_.use_lifeline(ring_fd, clear_fd); }
+
+Status Channel::arm_lifeline(Fault* fault) {
+  Status status = enter(true, fault);
+  if (status != Status::ok) return status;
+  status = doorbell_.arm_lifeline(fault);
+  leave();
+  return status;
+}
+
+}  // namespace interproc

@@ -1,0 +1,200 @@
+// Channel: a first-in first-out line of messages between processes; the one object behind every queue and pipe direction.
+//
+// Threads and processes may call anything at any time. Only functions that take a Wait may sleep, and only they return
+// timed_out or interrupted; `interrupted` also comes at every watchdog tick (at most 1 s apart), so that the caller can
+// look at signals and lifelines. A killed participant leaves nothing to repair but what recover() repairs.
+//
+// A Channel is this process's view; it keeps its Segment alive. After fork the child joins as a participant of its own
+// with its first call.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "arena.hpp"
+#include "channel_memory.hpp"
+#include "doorbell.hpp"
+#include "event_word.hpp"
+#include "layout.hpp"
+#include "lock.hpp"
+#include "ring.hpp"
+#include "segment.hpp"
+#include "spin.hpp"
+#include "status.hpp"
+
+namespace interproc {
+
+// One piece of a payload. The message is the concatenation of its parts.
+struct Part {
+  const void* data;
+  std::size_t size_bytes;
+};
+
+struct Message {
+  std::uint8_t codec;
+  const Part* parts;
+  std::size_t part_count;
+  std::size_t size_bytes;  // sum over the parts
+};
+
+// A message taken. Exactly one of these holds:
+//   block == no_block, !stream: `data` points into the caller's buffer;
+//   block != no_block, !stream: `data` points into the arena and stays valid until release(block);
+//   stream: read it with Channel::read_stream() until `length` bytes came.
+struct Received {
+  std::uint8_t codec = 0;
+  bool stream = false;
+  std::uint64_t length = 0;
+  const std::uint8_t* data = nullptr;
+  std::uint64_t block = no_block;
+};
+
+inline constexpr std::uint64_t no_deadline = UINT64_MAX;
+
+struct Wait {
+  std::uint64_t deadline_ns;  // CLOCK_MONOTONIC; no_deadline = for ever; 0 = do not sleep at all
+};
+
+// Payloads up to this size are copied while the lock is held, so that they cost one lock round instead of two.
+inline constexpr std::size_t copy_under_lock_bytes = 1024;
+
+// Progress of a message that goes through in pieces. Zero-initialised by the caller, kept between calls.
+struct StreamPut {
+  std::uint64_t block = no_block;
+  std::uint64_t ticket = 0;
+  std::uint64_t written = 0;
+};
+
+class Channel {
+ public:
+  Channel(std::shared_ptr<Segment> segment, std::uint32_t index);
+  ~Channel();  // leaves: gives back blocks that this process still owns
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+
+  // Whether the control page could be true; call it first, and nothing else unless it is ok.
+  Status check(Fault* fault) const;
+
+  // --- putting ---------------------------------------------------------------------------------------------------
+  // Never sleeps. With `wait_for_lock` false returns lock_busy instead of waiting for the (short) lock.
+  // ok, full, shut_down, lock_busy, too_large (use put_stream), faults.
+  Status try_put(const Message& message, bool wait_for_lock, Fault* fault);
+  // Also sleeps while full. ok, timed_out, interrupted, shut_down, too_large, faults.
+  Status put(const Message& message, Wait wait, Fault* fault);
+  // Puts a prefix of the messages with one commit where they are small; `*count` says how many went in, also when the
+  // status is not ok (then messages[*count] is the one it is about).
+  Status put_many(const Message* messages, std::size_t message_count, Wait wait, std::size_t* count, Fault* fault);
+  // For too_large. Resumable: call again with the same `progress` after interrupted. timed_out withdraws the message.
+  Status put_stream(const Message& message, StreamPut* progress, Wait wait, Fault* fault);
+  // Withdraws a stream that will not be continued (the caller got an exception).
+  void abort_stream(StreamPut* progress);
+
+  // --- taking ----------------------------------------------------------------------------------------------------
+  // Never sleeps. Copies payloads that fit into `buffer`; others stay in their block or stream.
+  // `buffer_bytes` >= copy_under_lock_bytes. ok, empty, shut_down, lock_busy, faults.
+  Status try_get(Received* received, std::uint8_t* buffer, std::size_t buffer_bytes, bool wait_for_lock, Fault* fault);
+  // Also sleeps while empty. ok, timed_out, interrupted, shut_down, faults.
+  Status get(Received* received, std::uint8_t* buffer, std::size_t buffer_bytes, Wait wait, Fault* fault);
+  // At least one, at most `limit`; stops early when `buffer` is used up or after a message that is not in the buffer.
+  Status get_many(Received* received, std::size_t limit, std::uint8_t* buffer, std::size_t buffer_bytes, Wait wait,
+                  std::size_t* count, Fault* fault);
+  // Gives a block back. Never sleeps, never fails: where the lock is busy the block is given back by the next operation
+  // of this process.
+  void release(std::uint64_t block);
+  // Copies the next piece of a stream. ok (piece in `*size_bytes`, > 0), interrupted, timed_out, aborted, faults.
+  Status read_stream(const Received& received, std::uint64_t offset, std::uint8_t* destination, std::size_t capacity,
+                     std::size_t* size_bytes, Wait wait, Fault* fault);
+  // After the last piece, or instead of it: lets the producer go and gives the stream's block back.
+  void finish_stream(const Received& received, bool complete);
+
+  // --- state -----------------------------------------------------------------------------------------------------
+  std::uint64_t size() const;  // exact at one point in time
+  bool is_full() const;
+  std::uint64_t max_items() const;
+  Status task_done(Fault* fault);                // ok, too_many_done
+  Status join(Wait wait, Fault* fault);          // ok, timed_out, interrupted
+  Status shut_down(bool immediate, Fault* fault);
+  // Makes every sleeper of every process return `interrupted` once.
+  void wake_all();
+  struct Statistics {
+    Counters counters;
+    std::uint64_t items, max_items, bytes_used, max_bytes, resident_bytes, blocks_used, chunks_used;
+    std::uint64_t participants, spins, spin_hits;
+  };
+  Statistics statistics(Fault* fault);
+
+  // --- doorbell --------------------------------------------------------------------------------------------------
+  // A queue's own pipe, made or fetched on first use: readable while not empty (for takers). The descriptor stays owned
+  // by the channel. Faults: out_of_descriptors, peer_gone, system_error.
+  Status arm(int* fd, Fault* fault);
+  // For pipes: ring by writing to `ring_fd`, clear by reading from `clear_fd`; -1 = not from here. Both stay the
+  // caller's and must outlive the channel.
+  void use_lifeline(int ring_fd, int clear_fd);
+  // Starts ringing the lifeline; needs clear_fd.
+  Status arm_lifeline(Fault* fault);
+
+ private:
+  friend struct ChannelTestAccess;
+
+  // The lock. `enter` joins first if this process has not yet, and recovers if the last owner died.
+  // ok, lock_busy, too_many_participants.
+  Status enter(bool may_wait, Fault* fault);
+  void leave() { lock().release(); }
+  Status become_participant(std::uint64_t epoch, Fault* fault);
+  std::uint32_t token() const;
+
+  // Lock held.
+  void recover();
+  void drop_items();
+  void forget_participants(const std::uint32_t* dead, std::uint32_t count);
+  void take_given_back();
+  Status room_at(std::uint64_t position, Fault* fault);
+  Status write_slot(const Message& message, std::uint64_t position, Fault* fault);
+  Status fill_slot(std::uint64_t position, SlotKind kind, const Message& message, std::uint64_t block, Fault* fault);
+  Status ring_if_empty(Fault* fault);
+  std::uint32_t commit(std::uint64_t tail, std::size_t count, std::size_t size_bytes);
+  Status read_slot(std::uint64_t position, Received* received, std::uint8_t* buffer, std::size_t buffer_bytes,
+                   std::uint64_t* emptied_block, Fault* fault);
+  std::uint32_t after_release(std::uint32_t count);
+
+  // Lock not held.
+  using Registration = EventWord::Registration;
+  Status place(const Message& message, bool wait_for_lock, Registration* mine, Fault* fault);
+  Status place_large(const Message& message, Registration* mine, Fault* fault);
+  Status place_small(const Message* messages, std::size_t message_count, std::size_t* count, Fault* fault);
+  Status take(Received* received, std::size_t limit, std::uint8_t* buffer, std::size_t buffer_bytes,
+              bool wait_for_lock, Registration* mine, std::size_t* count, Fault* fault);
+  Status doze(EventWord event, const Registration& mine, std::uint64_t deadline_ns, Fault* fault);
+  void wake(EventWord event, std::uint32_t claimed);
+  void keep_house();  // on a watchdog tick: sweep the dead, give idle memory back
+  void sweep();
+  Status begin_stream(const Message& message, StreamPut* progress, Registration* mine, Fault* fault);
+
+  // Streams. `end_stream` with the lock held, the rest without.
+  StreamHeader* stream_at(std::uint64_t block, std::uint64_t* capacity) const;
+  void end_stream(std::uint64_t block, StreamState state);
+  bool side_has_died(std::uint64_t block, std::uint32_t BlockHeader::* side);
+  Status await_stream(EventWord event, Shared64& moving, std::uint64_t seen, Shared32& state, Wait wait, Fault* fault);
+
+  Lock lock() { return Lock(memory_.control->lock, memory_.lock_kind, memory_.participants); }
+  EventWord items() { return EventWord(memory_.control->items); }
+  EventWord space() { return EventWord(memory_.control->space); }
+  EventWord finished() { return EventWord(memory_.control->finished); }
+  bool is_shut_down() const { return memory_.control->shutdown.load(std::memory_order_relaxed) != 0; }
+
+  std::shared_ptr<Segment> segment_;
+  ChannelMemory memory_{};
+  Status opened_;
+  Fault open_fault_{};
+  Ring ring_{memory_};
+  Arena arena_{memory_};
+  Doorbell doorbell_{memory_};
+  Spin put_spin_;
+  Spin get_spin_;
+  std::atomic<std::uint64_t> membership_{0};  // epoch << 30 | token: this process's, not its parent's
+  std::atomic<std::uint64_t> given_back_{no_block};  // blocks released while the lock was busy, linked by next_free
+};
+
+}  // namespace interproc

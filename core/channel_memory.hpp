@@ -1,0 +1,37 @@
+// ChannelMemory: where the parts of one channel lie in this process's mapping, checked once.
+//
+// After check_channel() the offsets and counts kept here are this process's own copies: what another process writes into
+// shared memory later cannot move them outside the segment.
+#pragma once
+
+#include "layout.hpp"
+#include "segment.hpp"
+#include "status.hpp"
+
+namespace interproc {
+
+struct ChannelMemory {
+  ChannelControl* control;
+  Participant* participants;
+  Shared32* directory;  // directory[(position / chunk_slots) & directory_mask] = chunk
+  std::uint32_t* links;  // links[chunk] = next chunk in its free list
+  std::byte* chunks;
+  std::byte* arena;
+  std::uint64_t arena_bytes;
+  std::uint64_t max_items;
+  std::uint64_t max_bytes;
+  std::uint32_t chunk_count;
+  std::uint32_t directory_mask;
+  LockKind lock_kind;
+  const Segment* segment;       // for reserving and giving back pages
+  std::uint64_t chunks_at;      // offsets in the memfd
+  std::uint64_t arena_at;
+};
+
+// Size of the regions of a channel with these options; fills the offsets in `control`. out_of_memory if the address
+// space limit leaves no room for even the smallest.
+std::uint64_t plan_channel(const ChannelOptions& options, std::uint32_t channel_count, ChannelControl* control);
+
+Status check_channel(const Segment& segment, std::uint32_t index, ChannelMemory* memory, Fault* fault);
+
+}  // namespace interproc

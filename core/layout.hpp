@@ -1,0 +1,169 @@
+// Every byte that lies in shared memory, and nothing else.
+//
+//   segment   = SegmentHeader, then `channel_count` channels at `channel_offset[i]`
+//   channel   = ChannelControl | Participant[max_participants] | directory | chunk links | chunks of slots | arena
+//
+// All regions start on a page. The memfd is sparse: a page costs memory only once touched.
+// Fields say who writes them. "lock" = only while holding ChannelControl::lock. Any change here bumps layout_version.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace interproc {
+
+inline constexpr std::uint64_t segment_magic = 0x31434f5250544e49;  // "INTPROC1", little endian
+inline constexpr std::uint32_t layout_version = 1;
+
+inline constexpr std::size_t page_bytes = 4096;
+inline constexpr std::size_t cache_line = 64;
+inline constexpr std::uint32_t max_channels = 2;
+inline constexpr std::uint32_t max_participants = 1024;
+
+inline constexpr std::size_t slot_bytes = 128;
+inline constexpr std::size_t slot_inline_bytes = 112;
+inline constexpr std::uint32_t chunk_slots = 64;  // power of two
+inline constexpr std::size_t chunk_bytes = slot_bytes * chunk_slots;
+
+inline constexpr std::uint32_t size_class_count = 160;
+inline constexpr std::uint32_t no_chunk = 0xffffffff;
+inline constexpr std::uint64_t no_block = 0;
+
+using Shared32 = std::atomic<std::uint32_t>;
+using Shared64 = std::atomic<std::uint64_t>;
+static_assert(Shared32::is_always_lock_free && Shared64::is_always_lock_free);
+static_assert(sizeof(Shared32) == 4 && sizeof(Shared64) == 8);
+
+enum class LockKind : std::uint32_t { kernel = 1, liveness = 2 };
+
+// Written once by the creator before anybody else can see the segment; read-only ever after.
+struct SegmentHeader {
+  std::uint64_t magic;
+  std::uint32_t version;
+  std::uint32_t word_bytes;  // sizeof(void*)
+  std::uint8_t uuid[16];
+  std::uint64_t size_bytes;
+  std::uint64_t pid_namespace;  // inode of /proc/self/ns/pid, 0 where unknown
+  LockKind lock_kind;
+  std::uint32_t channel_count;
+  std::uint64_t channel_offset[max_channels];
+};
+
+// {ev, waiters, generation}: the counted sleep. Protocol in event_word.hpp.
+struct EventWords {
+  Shared32 ev;               // futex word; writer: lock
+  std::uint32_t waiters;     // may be too high, never too low; lock
+  Shared32 generation;       // lock
+  std::uint32_t reserved;
+};
+
+enum class ParticipantState : std::uint32_t { free = 0, joining = 1, live = 2 };
+
+// One process that uses the channel. `claim` packs pid, generation and state so that joining is one CAS and a process
+// that dies while joining can still be found.
+struct alignas(cache_line) Participant {
+  Shared64 claim;            // pid << 32 | generation << 2 | state; writer: CAS
+  std::uint64_t start_time;  // clock ticks since boot, 0 where unknown; writer: owner while joining
+  std::int32_t doorbell_fd;  // descriptor number in that process, -1 = none; lock
+  std::uint32_t reserved[11];
+};
+static_assert(sizeof(Participant) == cache_line);
+
+enum class SlotKind : std::uint8_t { inline_bytes = 1, block = 2, stream = 3 };
+
+struct alignas(cache_line) Slot {
+  SlotKind kind;
+  std::uint8_t codec;
+  std::uint16_t inline_length;
+  std::uint32_t reserved;
+  std::uint64_t block;  // offset in the arena + 1 of the block, for kinds block and stream; 0 otherwise
+  union {
+    std::uint8_t bytes[slot_inline_bytes];
+    std::uint64_t length;  // payload bytes in the block, or in the whole stream
+  };
+};
+static_assert(sizeof(Slot) == slot_bytes);
+
+// Who keeps a block alive. Participant tokens are > 0; see participants.hpp.
+inline constexpr std::uint32_t owner_none = 0;
+inline constexpr std::uint32_t owner_queued = 0xffffffff;  // alive iff slot(ticket) is committed and names it
+
+struct alignas(cache_line) BlockHeader {
+  std::uint32_t size_class;
+  std::uint32_t owner;       // token, owner_none or owner_queued; lock
+  std::uint32_t co_owner;    // token of a stream's producer, else owner_none; lock
+  std::uint32_t flags;       // BlockFlag; lock
+  std::uint64_t next_free;   // block reference, in the free list; lock
+  std::uint64_t ticket;      // position of the slot that names it; lock
+  std::uint64_t length;      // payload bytes; lock
+  std::uint64_t reserved[3];
+};
+static_assert(sizeof(BlockHeader) == cache_line);
+
+inline constexpr std::uint32_t block_unbacked = 1;  // its pages were given back: reserve them before use
+
+// The buffer of one message that is larger than the arena lets through in one piece. Lies at the start of a block.
+struct StreamHeader {
+  std::uint64_t capacity;     // bytes of the window behind this header
+  Shared64 written;           // producer, lock
+  Shared64 read;              // consumer, lock
+  Shared32 state;             // StreamState; lock
+  std::uint32_t reserved;
+  EventWords data;
+  EventWords room;
+};
+
+enum class StreamState : std::uint32_t { waiting = 0, taken = 1, finished = 2, aborted = 3 };
+
+struct Counters {  // all: lock
+  std::uint64_t puts, gets, bytes_in, bytes_out;
+  std::uint64_t put_waits, get_waits, wakes, empty_wakes;
+  std::uint64_t blocks_made, streams, recoveries, sweeps;
+  std::uint64_t most_items, most_bytes;
+};
+
+struct ChannelControl {
+  // Written once by the creator.
+  std::uint64_t max_items;  // 0 = unbounded
+  std::uint64_t max_bytes;  // of ring chunks and blocks in use together
+  std::uint64_t participants_offset, directory_offset, links_offset, chunks_offset, arena_offset;  // from the channel
+  std::uint64_t arena_bytes;
+  std::uint32_t chunk_count;
+  std::uint32_t directory_mask;
+
+  alignas(cache_line) Shared32 lock;
+  alignas(cache_line) Shared64 head;  // position of the next message to take; consumers, lock
+  alignas(cache_line) Shared64 tail;  // position of the next message to put; producers, lock
+  Shared64 done;                      // task_done() calls; lock
+
+  alignas(cache_line) EventWords items;  // consumers sleep here
+  EventWords space;                      // producers sleep here
+  EventWords finished;                   // join() sleeps here
+  Shared32 shutdown;                     // 0, 1 = no more puts, 2 = immediate; lock
+  Shared32 armed;                        // > 0: a doorbell must be rung; lock
+  Shared64 swept_ns;                     // when the dead were last looked for; whoever looks
+
+  alignas(cache_line) std::uint32_t warm_chunks;  // head of the list of backed free chunks; lock
+  std::uint32_t cold_chunks;                      // head of the list of punched free chunks; lock
+  std::uint32_t warm_chunk_count;                 // lock
+  std::uint32_t chunks_used;                      // lock
+  std::uint32_t fresh_chunk;                      // chunks from here on were never used; lock
+  std::uint32_t backed_chunk;                     // chunks before this one were reserved once; lock
+  std::uint64_t memory_waiters;                   // 1 = a producer waits for memory, not for a place in line; lock
+  std::uint64_t doorbell_inode;                   // identity of the doorbell pipe; lock
+
+  alignas(cache_line) std::uint64_t arena_end;  // blocks lie before it; lock
+  std::uint64_t arena_backed;                   // bytes before it are backed by memory; lock
+  std::uint64_t arena_used;                     // bytes in live blocks, headers included; lock
+  std::uint64_t arena_free;                     // bytes in free lists that hold memory; lock
+  std::uint64_t blocks_used;                    // lock
+  Counters counters;
+  std::uint64_t free_lists[size_class_count];  // heads, block references; lock
+};
+static_assert(sizeof(ChannelControl) <= page_bytes);
+static_assert(offsetof(ChannelControl, lock) % cache_line == 0);
+static_assert(offsetof(ChannelControl, head) % cache_line == 0);
+static_assert(offsetof(ChannelControl, tail) % cache_line == 0);
+
+}  // namespace interproc

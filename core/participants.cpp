@@ -1,0 +1,68 @@
+#include "participants.hpp"
+
+#include "platform/platform.hpp"
+
+namespace interproc {
+
+Status join_participants(Participant* table, std::uint32_t* token) {
+  const platform::Identity& me = platform::self();
+  for (std::uint32_t place = 0; place < max_participants; place++) {
+    Participant& entry = table[place];
+    std::uint64_t seen = entry.claim.load(std::memory_order_relaxed);
+    Claim claim = unpack_claim(seen);
+    if (claim.state != ParticipantState::free) continue;
+    claim.pid = me.pid;
+    claim.generation = (claim.generation + 1) & ((1u << generation_bits) - 1);
+    if (claim.generation == 0) claim.generation = 1;  // 0 marks a place that was never used
+    claim.state = ParticipantState::joining;
+    if (!entry.claim.compare_exchange_strong(seen, pack_claim(claim), std::memory_order_acquire)) continue;
+    entry.start_time = me.start_time;
+    entry.doorbell_fd = -1;
+    claim.state = ParticipantState::live;
+    entry.claim.store(pack_claim(claim), std::memory_order_release);  // pairs: participant-live
+    *token = make_token(place, claim.generation);
+    return Status::ok;
+  }
+  return Status::too_many_participants;
+}
+
+Participant* find_participant(Participant* table, std::uint32_t token) {
+  std::uint32_t place = place_of(token);
+  if (place >= max_participants) return nullptr;
+  Claim claim = unpack_claim(table[place].claim.load(std::memory_order_acquire));  // pairs: participant-live
+  bool same = claim.state != ParticipantState::free && make_token(place, claim.generation) == token;
+  return same ? &table[place] : nullptr;
+}
+
+void free_participant(Participant* table, std::uint32_t token) {
+  Participant* entry = find_participant(table, token);
+  if (entry == nullptr) return;
+  std::uint64_t seen = entry->claim.load(std::memory_order_relaxed);
+  Claim claim = unpack_claim(seen);
+  claim.pid = 0;
+  claim.state = ParticipantState::free;
+  entry->claim.compare_exchange_strong(seen, pack_claim(claim), std::memory_order_release);
+}
+
+bool token_is_alive(const Participant* table, std::uint32_t token) {
+  const Participant* entry = find_participant(const_cast<Participant*>(table), token);
+  if (entry == nullptr) return false;
+  Claim claim = unpack_claim(entry->claim.load(std::memory_order_acquire));  // pairs: participant-live
+  // Until the entry is live its start time may be another's.
+  std::uint64_t start_time = claim.state == ParticipantState::live ? entry->start_time : 0;
+  return platform::is_alive(claim.pid, start_time);
+}
+
+std::uint32_t find_dead_participants(const Participant* table, std::uint32_t* tokens, std::uint32_t limit) {
+  std::uint32_t found = 0;
+  for (std::uint32_t place = 0; place < max_participants && found < limit; place++) {
+    Claim claim = unpack_claim(table[place].claim.load(std::memory_order_acquire));
+    if (claim.generation == 0) break;  // never used, nor any after it
+    if (claim.state == ParticipantState::free) continue;
+    std::uint32_t token = make_token(place, claim.generation);
+    if (!token_is_alive(table, token)) tokens[found++] = token;
+  }
+  return found;
+}
+
+}  // namespace interproc
