@@ -79,7 +79,8 @@ Status Channel::write_slot(const Message& message, std::uint64_t position, Fault
   return status;
 }
 
-// Before the commit, so that no death leaves the line full and the doorbell silent.
+// Before the slot is filled, so that a doorbell that cannot be rung leaves nothing half made, and no death leaves the line
+// full and the doorbell silent.
 Status Channel::ring_if_empty(Fault* fault) {
   const ChannelControl& control = *memory_.control;
   if (control.armed.load(std::memory_order_relaxed) == 0) return Status::ok;
@@ -111,8 +112,8 @@ Status Channel::place(const Message& message, bool wait_for_lock, Registration* 
   std::uint64_t tail = control.tail.load(std::memory_order_relaxed);
   std::uint32_t claimed = 0;
   status = room_at(tail, fault);
-  if (status == Status::ok) status = write_slot(message, tail, fault);
   if (status == Status::ok) status = ring_if_empty(fault);
+  if (status == Status::ok) status = write_slot(message, tail, fault);
   if (status == Status::ok) {
     claimed = commit(tail + 1, 1, message.size_bytes);
   } else if (status == Status::full && mine != nullptr) {
@@ -158,8 +159,8 @@ Status Channel::place_large(const Message& message, Registration* mine, Fault* f
   arena_.note_backed(block, message.size_bytes);
   std::uint64_t tail = control.tail.load(std::memory_order_relaxed);
   status = room_at(tail, fault);
-  if (status == Status::ok) status = fill_slot(tail, SlotKind::block, message, block, fault);
   if (status == Status::ok) status = ring_if_empty(fault);
+  if (status == Status::ok) status = fill_slot(tail, SlotKind::block, message, block, fault);
   if (status != Status::ok) return give_up(status);
   std::uint32_t claimed = commit(tail + 1, 1, message.size_bytes);
   leave();
@@ -175,27 +176,19 @@ Status Channel::place_small(const Message* messages, std::size_t message_count, 
   std::size_t limit = std::min(message_count, most_puts_per_lock);
   std::size_t placed = 0;
   std::size_t size_bytes = 0;
-  while (placed < limit && messages[placed].size_bytes <= copy_under_lock_bytes) {
+  status = ring_if_empty(fault);
+  while (status == Status::ok && placed < limit && messages[placed].size_bytes <= copy_under_lock_bytes) {
     status = room_at(tail + placed, fault);
     if (status == Status::ok) status = write_slot(messages[placed], tail + placed, fault);
     if (status != Status::ok) break;
     size_bytes += messages[placed].size_bytes;
     placed++;
   }
-  std::uint32_t claimed = 0;
-  if (placed > 0) {
-    Status rung = ring_if_empty(fault);
-    if (rung == Status::ok) {
-      claimed = commit(tail + placed, placed, size_bytes);
-      *count = placed;
-      status = Status::ok;
-    } else {
-      status = rung;
-    }
-  }
+  std::uint32_t claimed = placed > 0 ? commit(tail + placed, placed, size_bytes) : 0;
   leave();
   wake(items(), claimed);
-  return status;
+  *count = placed;
+  return placed > 0 ? Status::ok : status;
 }
 
 Status Channel::try_put(const Message& message, bool wait_for_lock, Fault* fault) {

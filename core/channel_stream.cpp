@@ -67,6 +67,7 @@ Status Channel::begin_stream(const Message& message, StreamPut* progress, Regist
   std::uint64_t block = no_block;
   bool unbacked = false;
   status = room_at(tail, fault);
+  if (status == Status::ok) status = ring_if_empty(fault);
   if (status == Status::ok) status = arena_.allocate(sizeof(StreamHeader) + window, token(), &block, &unbacked, fault);
   if (status == Status::ok && unbacked) status = arena_.back(block, sizeof(StreamHeader) + window, fault);
   if (status == Status::ok) {
@@ -75,7 +76,6 @@ Status Channel::begin_stream(const Message& message, StreamPut* progress, Regist
     arena_.find(block, 0)->co_owner = token();
     status = fill_slot(tail, SlotKind::stream, message, block, fault);
   }
-  if (status == Status::ok) status = ring_if_empty(fault);
   std::uint32_t claimed = 0;
   if (status == Status::ok) {
     claimed = commit(tail + 1, 1, message.size_bytes);
