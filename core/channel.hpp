@@ -100,6 +100,8 @@ class Channel {
   // At least one, at most `limit`; stops early when `buffer` is used up or after a message that is not in the buffer.
   Status get_many(Received* received, std::size_t limit, std::uint8_t* buffer, std::size_t buffer_bytes, Wait wait,
                   std::size_t* count, Fault* fault);
+  // Sleeps until there is something to take, and takes nothing. ok (also when shut down), timed_out, interrupted, faults.
+  Status await(Wait wait, Fault* fault);
   // Gives a block back. Never sleeps, never fails: where the lock is busy the block is given back by the next operation
   // of this process.
   void release(std::uint64_t block);

@@ -152,6 +152,30 @@ Status Channel::get_many(Received* received, std::size_t limit, std::uint8_t* bu
   return status;
 }
 
+Status Channel::await(Wait wait, Fault* fault) {
+  auto ready = [this] { return size() != 0 || is_shut_down(); };
+  for (;;) {
+    if (ready()) return Status::ok;
+    if (wait.deadline_ns == 0) return Status::timed_out;
+    if (get_spin_.until(wait.deadline_ns, ready)) return Status::ok;
+    Status status = enter(true, fault);
+    if (status != Status::ok) return status;
+    bool came = ready();
+    Registration mine{};
+    if (!came) mine = items().enter();
+    leave();
+    if (came) return Status::ok;
+    status = doze(items(), mine, wait.deadline_ns, fault);
+    if (status != Status::ok) return status;
+    // This sleeper may take nothing: the wake belongs to one that does.
+    status = enter(true, fault);
+    if (status != Status::ok) return status;
+    std::uint32_t claimed = size() != 0 ? items().claim(1) : 0;
+    leave();
+    wake(items(), claimed);
+  }
+}
+
 void Channel::release(std::uint64_t block) {
   Fault ignored;
   Status status = enter(false, &ignored);

@@ -19,8 +19,11 @@
 #ifndef KILLS
 #define KILLS 0
 #endif
+#define FOR_EVER 0
+#define ANY_TIME 1
+#define LAST_RESORT 2
 #ifndef PATIENCE
-#define PATIENCE 0
+#define PATIENCE FOR_EVER
 #endif
 #ifndef LIVENESS
 #define LIVENESS 0
@@ -33,12 +36,14 @@
 #define OWNER(value) ((value) & 15)
 #define OWNER_DIED 16
 #define WAITERS 32
+#define WILL_WAKE(value) (OWNER(value) != NOBODY && ((value) & WAITERS))
 
 byte word;                      /* thread id 1..THREADS, or NOBODY, and the two flags */
 bool pending[THREADS + 1];      /* the thread's robust-list slot names the word */
 bool asleep[THREADS + 1];
 bool doomed[THREADS + 1];       /* SIGKILL was sent */
 bool dead[THREADS + 1];
+bool finished[THREADS + 1];
 
 /* What is true, beside what the word says. */
 byte holder = NOBODY;           /* who is between taking the word and giving it back */
@@ -73,7 +78,10 @@ inline become_holder(told_of_death) {
 #endif
   assert(died == unrecovered);              /* exactly the next owner learns of a death */
   holder = me;
-  owes_wake[me] = false
+  owes_wake[me] = false;
+  seen = 0;
+  keep_waiters = false;
+  timed_out = false
 }
 
 inline recover() {
@@ -114,7 +122,7 @@ round:
       fi
     }
 again:
-    seen = word;
+    atomic { seen = word; owes_wake[me] = owes_wake[me] && !WILL_WAKE(seen) };
     if
     :: OWNER(seen) == NOBODY ->
        atomic {
@@ -136,14 +144,14 @@ again:
     :: !(seen & WAITERS) ->
        atomic {
          if
-         :: word == seen -> seen = seen | WAITERS; word = seen
+         :: word == seen -> seen = seen | WAITERS; word = seen; owes_wake[me] = false
          :: else -> goto again
          fi
        }
     :: else
     fi;
-    atomic { keep_waiters = true; owes_wake[me] = false };  /* the owner seen will wake somebody */
     atomic {
+      keep_waiters = true;
       if
       :: word == seen -> asleep[me] = true
       :: else -> goto again
@@ -152,7 +160,11 @@ again:
 end_asleep:
     if
     :: atomic { !asleep[me] -> timed_out = false }
-    :: atomic { PATIENCE && asleep[me] -> asleep[me] = false; timed_out = true }
+#if PATIENCE == ANY_TIME
+    :: atomic { asleep[me] -> asleep[me] = false; timed_out = true }
+#elif PATIENCE == LAST_RESORT
+    :: atomic { timeout && asleep[me] -> asleep[me] = false; timed_out = true }
+#endif
     fi;
 #if LIVENESS
     if
@@ -196,11 +208,15 @@ inside:
     :: else
     fi;
     pending[me] = false;
-    atomic { rounds--; seen = 0; keep_waiters = false; died = false };
-    if
-    :: rounds > 0 -> goto round
-    :: else -> unserved--
-    fi
+    atomic {
+      rounds--;
+      seen = 0;
+      died = false;
+      if
+      :: rounds > 0 -> goto round
+      :: else -> unserved--; finished[me] = true
+      fi
+    }
   } unless {
     atomic {
       doomed[me];
@@ -219,34 +235,25 @@ inside:
       :: pending[me] && OWNER(word) == NOBODY -> must_wake = true
 #endif
       :: else -> hole = hole || (owes_wake[me] && OWNER(word) != NOBODY)
-      fi
+      fi;
+      pending[me] = false;
 #endif
+      owes_wake[me] = false
     };
     if
     :: must_wake -> wake_one()
     :: else
     fi;
-    unserved--
+    atomic { unserved--; must_wake = false; rounds = 0; seen = 0; keep_waiters = false; died = false; timed_out = false }
   }
 }
 
+/* All threads are alike, so it is enough to kill the first, then the second. */
 proctype killer() {
-  byte kills = KILLS;
+  byte killed;
   do
-  :: kills > 0 -> atomic {
-       kills--;
-       if
-       :: !doomed[1] -> doomed[1] = true
-       :: !doomed[2] -> doomed[2] = true
-#if THREADS > 2
-       :: !doomed[3] -> doomed[3] = true
-#endif
-#if THREADS > 3
-       :: !doomed[4] -> doomed[4] = true
-#endif
-       fi
-     }
-  :: break
+  :: atomic { killed < KILLS && !finished[killed + 1] -> killed++; doomed[killed] = true }
+  :: killed == KILLS || finished[killed + 1] -> break
   od
 }
 

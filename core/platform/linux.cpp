@@ -363,6 +363,9 @@ namespace {
 #endif
 thread_local DeathNotice notice_of_thread INTERPROC_STATIC_TLS;
 
+// For a thread that has no list: musl before its first robust mutex, a child made by a raw clone.
+thread_local robust_list_head own_list;
+
 }  // namespace
 
 struct DeathNoticeAccess {
@@ -370,10 +373,15 @@ struct DeathNoticeAccess {
     robust_list_head* head = nullptr;
     std::size_t length = 0;
     notice->epoch_ = epoch;
-    if (syscall(SYS_get_robust_list, 0, &head, &length) != 0 || head == nullptr || length != sizeof *head) {
-      notice->head_ = nullptr;
-      return nullptr;
+    notice->head_ = nullptr;
+    if (syscall(SYS_get_robust_list, 0, &head, &length) != 0) return nullptr;
+    if (head == nullptr) {
+      own_list = robust_list_head{{&own_list.list}, 0, nullptr};
+      length = sizeof own_list;
+      if (syscall(SYS_set_robust_list, &own_list, length) != 0) return nullptr;
+      head = &own_list;
     }
+    if (length != sizeof *head) return nullptr;
     notice->head_ = head;
     notice->word_offset_ = head->futex_offset;
     notice->owner_ = static_cast<std::uint32_t>(syscall(SYS_gettid));

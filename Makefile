@@ -1,0 +1,108 @@
+# make help lists the targets. Each makes what it needs: an environment, then the build.
+
+PYTHON ?= python3
+# Warnings as errors: for compilers that CI knows; .ci/run switches it on.
+WERROR ?= OFF
+ARGS ?=
+FOLDER ?=
+
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+ifeq ($(VERSION),)
+$(error interproc: $(PYTHON) does not run: install Python 3.11 or newer, or name one with PYTHON=)
+endif
+
+VENV := $(CURDIR)/.venv-$(VERSION)
+BIN := $(VENV)/bin
+SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
+CMAKE := $(BIN)/cmake
+CONFIGURE = $(CMAKE) -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(BIN)/ninja --toolchain $(VENV)/toolchain.cmake \
+	-DINTERPROC_BUILD_TESTS=ON -DINTERPROC_WERROR=$(WERROR)
+CTEST = $(BIN)/ctest --output-on-failure --no-tests=error --test-dir
+# The two folders whose tests have to hold under both locks.
+LOCK_TESTS := $(wildcard tests/conformance tests/crash)
+CPP = $(shell find core binding -name '*.cpp' -o -name '*.hpp')
+
+.PHONY: help demo test bench lint lint-ruff lint-mypy lint-pyright lint-clang-format format sanitize sweep models core \
+	extension clean
+
+help:
+	@echo 'make demo [FOLDER=...]   run the demonstration job on a folder of Python files'
+	@echo 'make test [ARGS=...]     core tests, then pytest (with ARGS: of these only)'
+	@echo 'make bench [ARGS=...]    the benchmark beside multiprocessing, faster-fifo and pyzmq'
+	@echo 'make lint                ruff, mypy, pyright, clang-format; make -k lint goes on after a failure'
+	@echo 'make format              let ruff and clang-format rewrite the sources'
+	@echo 'make sanitize            core tests under ASan with UBSan, and under TSan'
+	@echo 'make sweep               kill a process at every instruction of every operation, in full'
+	@echo 'make models              check the Spin models'
+	@echo 'PYTHON=python3.12 picks the interpreter; each has an environment of its own.'
+
+$(VENV)/installed-%: pyproject.toml tools/bootstrap.py
+	@$(PYTHON) tools/bootstrap.py $(VENV) $* --werror $(WERROR)
+	@touch $@
+
+# Editable installs are told not to build at import: this builds once, before whatever runs next. The old file goes first
+# because CMake takes files less than a second apart for the same, and would write into what others have mapped.
+extension:
+	@$(CMAKE) --build build/venv-$(VERSION) -- --quiet
+	@rm -f $(SITE)/interproc/_core.*.so
+	@$(CMAKE) --install build/venv-$(VERSION) --component python --prefix $(SITE) >/dev/null
+
+core: $(VENV)/installed-test
+	@$(CONFIGURE) -B build/core >/dev/null
+	@$(CMAKE) --build build/core -- --quiet
+
+demo: $(VENV)/installed-cli
+	@$(MAKE) --no-print-directory extension
+	@$(BIN)/python -m interproc demo $(if $(FOLDER),"$(FOLDER)")
+
+test: core
+	@$(MAKE) --no-print-directory extension
+ifeq ($(ARGS),)
+	@$(CTEST) build/core
+ifneq ($(LOCK_TESTS),)
+	@INTERPROC_LOCK=liveness $(BIN)/python -m pytest -q $(LOCK_TESTS)
+endif
+endif
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+# Measures what users install: an editable install's import hook would add milliseconds to every process.
+bench:
+	@$(PYTHON) tools/bootstrap.py $(VENV)-bench bench --regular
+	@$(VENV)-bench/bin/python -m interproc bench $(ARGS)
+
+lint: lint-ruff lint-mypy lint-pyright lint-clang-format
+
+lint-ruff: $(VENV)/installed-test
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+lint-mypy: $(VENV)/installed-test
+	@$(BIN)/mypy
+
+lint-pyright: $(VENV)/installed-test
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+
+lint-clang-format: $(VENV)/installed-test
+	@$(BIN)/clang-format --dry-run -Werror $(CPP)
+
+format: $(VENV)/installed-test
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@$(BIN)/clang-format -i $(CPP)
+
+sanitize: sanitize-address sanitize-thread
+
+sanitize-%: $(VENV)/installed-test
+	@! grep -q zig $(VENV)/toolchain.cmake || { echo 'interproc: the sanitizers need g++ or clang++'; exit 1; }
+	@$(CONFIGURE) -B build/$* -DINTERPROC_SANITIZE=$* >/dev/null
+	@$(CMAKE) --build build/$* -- --quiet
+	@$(CTEST) build/$*
+
+sweep: core
+	@build/core/core/sweep --full
+
+models: $(VENV)/installed-test
+	@$(BIN)/python core/models/check.py
+
+clean:
+	rm -rf build dist .venv-*

@@ -1,0 +1,443 @@
+#include <algorithm>
+#include <thread>
+
+#include "channel.hpp"
+#include "testing/channels.hpp"
+
+using namespace interproc;
+using namespace interproc::testing;
+
+namespace {
+
+constexpr std::uint64_t mega = std::uint64_t{1} << 20;
+constexpr ChannelOptions narrow{.max_bytes = mega, .virtual_bytes = 2 * mega};
+constexpr std::size_t window_bytes = mega / 4;
+
+const Bytes small = pattern(50);
+const Bytes huge = pattern(3 * mega + 17, 1);
+
+// A stream that is put in steps, as a caller does who looks at signals in between.
+class Producer {
+ public:
+  Producer(Channel& channel, const Bytes& bytes) : channel_(channel), outgoing_(bytes) {}
+
+  Status step(std::uint64_t deadline_ns) {
+    Fault fault;
+    return channel_.put_stream(outgoing_.message, &progress_, {deadline_ns}, &fault);
+  }
+  // Until the window is full: whatever the consumer does not take.
+  void fill_window() {
+    while (progress_.written < window_bytes) CHECK_EQ(step(far_deadline_ns()), Status::interrupted);
+  }
+  void abort() { channel_.abort_stream(&progress_); }
+  const StreamPut& progress() const { return progress_; }
+
+ private:
+  Channel& channel_;
+  Outgoing outgoing_;
+  StreamPut progress_;
+};
+
+Status take(Channel& channel, Received* received) {
+  Fault fault;
+  std::uint8_t buffer[copy_under_lock_bytes];
+  Status status;
+  do {
+    status = channel.get(received, buffer, sizeof buffer, {far_deadline_ns()}, &fault);
+  } while (status == Status::interrupted);
+  return status;
+}
+
+Status read(Channel& channel, const Received& received, std::uint64_t offset, Bytes* piece) {
+  Fault fault;
+  piece->resize(100'000);
+  std::size_t size_bytes = 0;
+  Status status;
+  do {
+    status = channel.read_stream(received, offset, piece->data(), piece->size(), &size_bytes, {far_deadline_ns()}, &fault);
+  } while (status == Status::interrupted);
+  piece->resize(size_bytes);
+  return status;
+}
+
+void expect_nothing_left(Channel& channel) {
+  ChannelTestAccess::sweep(channel);
+  CHECK_EQ(channel.size(), 0);
+  CHECK_EQ(statistics(channel).blocks_used, 0);
+}
+
+}  // namespace
+
+TEST(a_message_larger_than_the_channel_goes_through) {
+  for (LockKind kind : lock_kinds()) {
+    Channel channel(make_segment(narrow, kind), 0);
+    Fault fault;
+    CHECK_EQ(channel.try_put(Outgoing(huge).message, true, &fault), Status::too_large);
+    CHECK_EQ(channel.put(Outgoing(huge).message, {0}, &fault), Status::too_large);
+    std::thread producer([&] { CHECK_EQ(put(channel, huge), Status::ok); });
+    expect(channel, huge);
+    producer.join();
+    CHECK_EQ(statistics(channel).counters.streams, 1);
+    CHECK_EQ(statistics(channel).counters.bytes_in, huge.size());
+    expect_nothing_left(channel);
+  }
+}
+
+TEST(a_stream_keeps_its_place_in_line) {
+  Channel channel(make_segment(narrow), 0);
+  std::thread producer([&] {
+    CHECK_EQ(put(channel, small), Status::ok);
+    CHECK_EQ(put(channel, huge), Status::ok);
+    CHECK_EQ(put(channel, pattern(5000)), Status::ok);
+  });
+  expect(channel, small);
+  expect(channel, huge);
+  expect(channel, pattern(5000));
+  producer.join();
+  expect_nothing_left(channel);
+}
+
+TEST(a_stream_of_many_parts_is_their_concatenation) {
+  Channel channel(make_segment(narrow), 0);
+  std::vector<Part> parts{{nullptr, 0}};
+  for (std::size_t offset = 0; offset < huge.size();) {
+    std::size_t size_bytes = std::min<std::size_t>(huge.size() - offset, 1 + offset % 70'001);
+    parts.push_back({huge.data() + offset, size_bytes});
+    parts.push_back({nullptr, 0});
+    offset += size_bytes;
+  }
+  std::thread producer([&] {
+    Fault fault;
+    CHECK_EQ(put(channel, Message{test_codec, parts.data(), parts.size(), huge.size()}, far_deadline_ns(), &fault),
+             Status::ok);
+  });
+  expect(channel, huge);
+  producer.join();
+}
+
+TEST(a_stream_is_read_in_pieces_of_any_size) {
+  Channel channel(make_segment(narrow), 0);
+  for (std::size_t piece_bytes : {997ul, 65'536ul, 10 * mega}) {
+    std::thread producer([&] { CHECK_EQ(put(channel, huge), Status::ok); });
+    Received received;
+    CHECK_EQ(take(channel, &received), Status::ok);
+    CHECK(received.stream);
+    CHECK_EQ(received.length, huge.size());
+    Bytes bytes(huge.size());
+    std::uint64_t offset = 0;
+    while (offset < bytes.size()) {
+      std::size_t size_bytes = 0;
+      Fault fault;
+      Status status = channel.read_stream(received, offset, bytes.data() + offset,
+                                          std::min<std::size_t>(piece_bytes, bytes.size() - offset), &size_bytes,
+                                          {far_deadline_ns()}, &fault);
+      if (status == Status::interrupted) continue;
+      CHECK_EQ(status, Status::ok);
+      CHECK(size_bytes > 0 && size_bytes <= piece_bytes);
+      offset += size_bytes;
+    }
+    channel.finish_stream(received, true);
+    producer.join();
+    CHECK(bytes == huge);
+  }
+  expect_nothing_left(channel);
+}
+
+TEST(every_limit_lets_a_larger_message_through) {
+  for (std::uint64_t max_bytes : {1ul, 1000ul, 20'000ul, 40'000ul, 100'000ul}) {
+    Channel channel(make_segment({.max_bytes = max_bytes, .virtual_bytes = mega}), 0);
+    std::thread consumer([&] {
+      Bytes bytes;
+      CHECK_EQ(get(channel, &bytes), Status::ok);
+      CHECK(bytes == huge);
+    });
+    Fault fault;
+    StreamPut progress;
+    Status status = channel.put_stream(Outgoing(huge).message, &progress, {0}, &fault);
+    CHECK(status == Status::timed_out || status == Status::interrupted);
+    CHECK_EQ(put(channel, huge), Status::ok);
+    consumer.join();
+  }
+}
+
+TEST(several_streams_at_once_do_not_mix) {
+  for (LockKind kind : lock_kinds()) {
+    Channel channel(make_segment({.max_bytes = 4 * mega, .virtual_bytes = 8 * mega}, kind), 0);
+    constexpr std::uint32_t stream_count = 6;
+    std::vector<std::thread> threads;
+    std::atomic<std::uint32_t> seen{0};
+    for (std::uint32_t i = 0; i < 3; i++) {
+      threads.emplace_back([&channel, i] {
+        for (std::uint32_t j : {i, i + 3}) CHECK_EQ(put(channel, pattern(4 * mega + j, j)), Status::ok);
+      });
+      threads.emplace_back([&] {
+        for (int round = 0; round < 2; round++) {
+          Bytes bytes;
+          CHECK_EQ(get(channel, &bytes), Status::ok);
+          std::uint32_t index = static_cast<std::uint32_t>(bytes.size() - 4 * mega);
+          CHECK(index < stream_count && bytes == pattern(4 * mega + index, index));
+          seen.fetch_or(1u << index);
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK_EQ(seen.load(), (1u << stream_count) - 1);
+    expect_nothing_left(channel);
+  }
+}
+
+TEST(without_time_nothing_is_put) {
+  Channel channel(make_segment(narrow), 0);
+  Producer producer(channel, huge);
+  CHECK_EQ(producer.step(0), Status::timed_out);
+  CHECK_EQ(channel.size(), 0);
+  CHECK_EQ(producer.progress().block, no_block);
+}
+
+TEST(a_timeout_withdraws_the_message) {
+  Channel channel(make_segment(narrow), 0);
+  for (bool taken : {false, true}) {
+    Producer producer(channel, huge);
+    producer.fill_window();
+    Received received;
+    if (taken) CHECK_EQ(take(channel, &received), Status::ok);
+    CHECK_EQ(producer.step(platform::monotonic_ns()), Status::timed_out);
+    CHECK_EQ(producer.progress().block, no_block);
+    CHECK_EQ(put(channel, small), Status::ok);
+    if (!taken) CHECK_EQ(take(channel, &received), Status::ok);
+    Bytes bytes;
+    CHECK_EQ(read_all(channel, received, &bytes, far_deadline_ns()), Status::aborted);
+    expect(channel, small);
+    expect_nothing_left(channel);
+  }
+}
+
+TEST(a_withdrawn_message_is_no_unfinished_task) {
+  Channel channel(make_segment(narrow), 0);
+  Producer producer(channel, huge);
+  producer.fill_window();
+  CHECK_EQ(producer.step(platform::monotonic_ns()), Status::timed_out);
+  Bytes bytes;
+  CHECK_EQ(get(channel, &bytes), Status::aborted);
+  Fault fault;
+  CHECK_EQ(channel.join({0}, &fault), Status::ok);
+}
+
+TEST(an_aborted_stream_is_skipped) {
+  Channel channel(make_segment(narrow), 0);
+  Producer producer(channel, huge);
+  producer.fill_window();
+  CHECK_EQ(put(channel, small), Status::ok);
+  producer.abort();
+  producer.abort();
+  Bytes bytes;
+  CHECK_EQ(get(channel, &bytes), Status::aborted);
+  expect(channel, small);
+  expect_nothing_left(channel);
+}
+
+TEST(a_consumer_that_gives_up_lets_the_producer_go) {
+  Channel channel(make_segment(narrow), 0);
+  for (std::uint64_t read_bytes : {0ul, 300'000ul}) {
+    std::thread producer([&] { CHECK_EQ(put(channel, huge), Status::ok); });
+    Received received;
+    CHECK_EQ(take(channel, &received), Status::ok);
+    Bytes piece;
+    for (std::uint64_t offset = 0; offset < read_bytes; offset += piece.size()) {
+      CHECK_EQ(read(channel, received, offset, &piece), Status::ok);
+    }
+    channel.finish_stream(received, false);
+    producer.join();
+    expect_nothing_left(channel);
+  }
+}
+
+TEST(reading_ends_at_its_deadline_and_goes_on_later) {
+  Channel channel(make_segment(narrow), 0);
+  Producer producer(channel, huge);
+  producer.fill_window();
+  Received received;
+  CHECK_EQ(take(channel, &received), Status::ok);
+  Bytes bytes(huge.size());
+  Fault fault;
+  std::uint64_t offset = 0;
+  std::size_t size_bytes = 0;
+  Status status;
+  while ((status = channel.read_stream(received, offset, bytes.data() + offset, bytes.size() - offset, &size_bytes, {0},
+                                       &fault)) == Status::ok) {
+    offset += size_bytes;
+  }
+  CHECK_EQ(status, Status::timed_out);
+  CHECK_EQ(offset, producer.progress().written);
+  std::thread rest([&] {
+    Status put_status;
+    do {
+      put_status = producer.step(far_deadline_ns());
+    } while (put_status == Status::interrupted);
+    CHECK_EQ(put_status, Status::ok);
+  });
+  while (offset < bytes.size()) {
+    status = channel.read_stream(received, offset, bytes.data() + offset, bytes.size() - offset, &size_bytes,
+                                 {far_deadline_ns()}, &fault);
+    CHECK(status == Status::ok || status == Status::interrupted);
+    if (failed(status)) break;
+    offset += size_bytes;
+  }
+  channel.finish_stream(received, true);
+  rest.join();
+  CHECK(bytes == huge);
+  expect_nothing_left(channel);
+}
+
+TEST(a_shutdown_in_the_middle_ends_or_finishes_the_stream) {
+  for (bool immediate : {false, true}) {
+    Channel channel(make_segment(narrow), 0);
+    Producer producer(channel, huge);
+    producer.fill_window();
+    Fault fault;
+    CHECK_EQ(channel.shut_down(immediate, &fault), Status::ok);
+    Bytes bytes;
+    std::thread consumer([&] { CHECK_EQ(get(channel, &bytes), immediate ? Status::shut_down : Status::ok); });
+    Status status;
+    do {
+      status = producer.step(far_deadline_ns());
+    } while (status == Status::interrupted);
+    CHECK_EQ(status, Status::ok);
+    consumer.join();
+    CHECK(immediate || bytes == huge);
+    expect_nothing_left(channel);
+  }
+}
+
+// --- deaths ----------------------------------------------------------------------------------------------------------
+
+FORK_TEST(between_processes_a_stream_goes_through) {
+  for (LockKind kind : lock_kinds()) {
+    Channel channel(make_segment(narrow, kind), 0);
+    pid_t child = start_child([&] { CHECK_EQ(put(channel, huge), Status::ok); });
+    expect(channel, huge);
+    finish_child(child);
+    expect_nothing_left(channel);
+  }
+}
+
+FORK_TEST(a_producer_that_dies_in_the_middle_aborts_the_stream) {
+  for (LockKind kind : lock_kinds()) {
+    Channel channel(make_segment(narrow, kind), 0);
+    for (bool swept : {false, true}) {
+      pid_t child = start_child([&] { put(channel, huge); });
+      Received received;
+      CHECK_EQ(take(channel, &received), Status::ok);
+      Bytes piece;
+      CHECK_EQ(read(channel, received, 0, &piece), Status::ok);
+      kill_child(child);
+      if (swept) ChannelTestAccess::sweep(channel);
+      std::uint64_t offset = piece.size();
+      Status status;
+      while ((status = read(channel, received, offset, &piece)) == Status::ok) offset += piece.size();
+      CHECK_EQ(status, Status::aborted);
+      CHECK(offset < huge.size());
+      channel.finish_stream(received, false);
+      CHECK_EQ(put(channel, small), Status::ok);
+      expect(channel, small);
+      expect_nothing_left(channel);
+    }
+  }
+}
+
+FORK_TEST(a_producer_that_dies_before_anybody_took_the_stream_is_skipped) {
+  for (LockKind kind : lock_kinds()) {
+    Channel channel(make_segment(narrow, kind), 0);
+    Shared<Gate> ready;
+    for (bool swept : {false, true}) {
+      finish_child(start_child([&] {
+        Producer producer(channel, huge);
+        producer.fill_window();
+      }));
+      if (swept) ChannelTestAccess::sweep(channel);
+      CHECK_EQ(put(channel, small), Status::ok);
+      Bytes bytes;
+      CHECK_EQ(get(channel, &bytes), Status::aborted);
+      expect(channel, small);
+      expect_nothing_left(channel);
+    }
+  }
+}
+
+FORK_TEST(a_producer_that_died_after_its_last_byte_has_sent_its_message) {
+  Channel channel(make_segment(narrow), 0);
+  pid_t child = start_child([&] { CHECK_EQ(put(channel, huge), Status::ok); });
+  Received received;
+  CHECK_EQ(take(channel, &received), Status::ok);
+  Bytes bytes;
+  std::uint64_t offset = 0;
+  while (offset + window_bytes < huge.size()) {
+    Bytes piece;
+    CHECK_EQ(read(channel, received, offset, &piece), Status::ok);
+    bytes.insert(bytes.end(), piece.begin(), piece.end());
+    offset += piece.size();
+  }
+  finish_child(child);
+  ChannelTestAccess::sweep(channel);
+  while (offset < huge.size()) {
+    Bytes piece;
+    CHECK_EQ(read(channel, received, offset, &piece), Status::ok);
+    bytes.insert(bytes.end(), piece.begin(), piece.end());
+    offset += piece.size();
+  }
+  channel.finish_stream(received, true);
+  CHECK(bytes == huge);
+  expect_nothing_left(channel);
+}
+
+FORK_TEST(a_consumer_that_dies_in_the_middle_leaves_the_message_to_another) {
+  for (LockKind kind : lock_kinds()) {
+    for (bool swept : {false, true}) {
+      Channel channel(make_segment(narrow, kind), 0);
+      Shared<Gate> half_read;
+      pid_t child = start_child([&] {
+        Received received;
+        CHECK_EQ(take(channel, &received), Status::ok);
+        Bytes piece;
+        std::uint64_t offset = 0;
+        while (offset < huge.size() / 2) {
+          CHECK_EQ(read(channel, received, offset, &piece), Status::ok);
+          offset += piece.size();
+        }
+        half_read->open();
+        await_death();
+      });
+      std::thread producer([&] { CHECK_EQ(put(channel, huge), Status::ok); });
+      half_read->pass();
+      kill_child(child);
+      if (swept) ChannelTestAccess::sweep(channel);
+      expect(channel, huge);
+      producer.join();
+      expect_nothing_left(channel);
+    }
+  }
+}
+
+FORK_TEST(when_both_sides_die_nothing_is_left) {
+  Channel channel(make_segment(narrow), 0);
+  Shared<Gate> half_read;
+  pid_t consumer = start_child([&] {
+    Received received;
+    CHECK_EQ(take(channel, &received), Status::ok);
+    Bytes piece;
+    CHECK_EQ(read(channel, received, 0, &piece), Status::ok);
+    half_read->open();
+    await_death();
+  });
+  pid_t producer = start_child([&] { put(channel, huge); });
+  half_read->pass();
+  kill_child(consumer);
+  kill_child(producer);
+  CHECK_EQ(put(channel, small), Status::ok);
+  Bytes bytes;
+  Status status;
+  while ((status = get(channel, &bytes)) == Status::aborted) {
+  }
+  CHECK(bytes == small);
+  expect_nothing_left(channel);
+}

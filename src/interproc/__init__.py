@@ -1,0 +1,99 @@
+"""interproc: a drop-in replacement for multiprocessing on shared memory that no killed process can hang.
+
+`import interproc as multiprocessing`. Queues, pipes, processes and contexts are interproc's own; locks, shared values,
+pools and managers are the standard library's, used with these contexts.
+"""
+
+from interproc import context, process, reduction
+from interproc.context import (
+    AuthenticationError,
+    BufferTooShort,
+    Process,
+    ProcessError,
+    TimeoutError,
+    default_context,
+)
+from interproc.errors import HandleExpired, LayoutMismatch, ShutDown, UnsendableError
+from interproc.process import active_children, current_process, parent_process
+from interproc.queues import JoinableQueue, Queue, SimpleQueue
+
+__version__ = "0.1.0"
+
+SUBDEBUG = 5
+SUBWARNING = 25
+
+Array = default_context.Array
+Barrier = default_context.Barrier
+BoundedSemaphore = default_context.BoundedSemaphore
+Condition = default_context.Condition
+Event = default_context.Event
+Lock = default_context.Lock
+Manager = default_context.Manager
+Pipe = default_context.Pipe
+Pool = default_context.Pool
+RLock = default_context.RLock
+RawArray = default_context.RawArray
+RawValue = default_context.RawValue
+Semaphore = default_context.Semaphore
+Value = default_context.Value
+allow_connection_pickling = default_context.allow_connection_pickling
+cpu_count = default_context.cpu_count
+freeze_support = default_context.freeze_support
+get_all_start_methods = default_context.get_all_start_methods
+get_context = default_context.get_context
+get_logger = default_context.get_logger
+get_start_method = default_context.get_start_method
+log_to_stderr = default_context.log_to_stderr
+reducer = default_context.reducer
+set_executable = default_context.set_executable
+set_forkserver_preload = default_context.set_forkserver_preload
+set_start_method = default_context.set_start_method
+
+__all__ = [
+    "SUBDEBUG",
+    "SUBWARNING",
+    "Array",
+    "AuthenticationError",
+    "Barrier",
+    "BoundedSemaphore",
+    "BufferTooShort",
+    "Condition",
+    "Event",
+    "HandleExpired",
+    "JoinableQueue",
+    "LayoutMismatch",
+    "Lock",
+    "Manager",
+    "Pipe",
+    "Pool",
+    "Process",
+    "ProcessError",
+    "Queue",
+    "RLock",
+    "RawArray",
+    "RawValue",
+    "Semaphore",
+    "ShutDown",
+    "SimpleQueue",
+    "TimeoutError",
+    "UnsendableError",
+    "Value",
+    "active_children",
+    "allow_connection_pickling",
+    "context",
+    "cpu_count",
+    "current_process",
+    "freeze_support",
+    "get_all_start_methods",
+    "get_context",
+    "get_logger",
+    "get_start_method",
+    "log_to_stderr",
+    "parent_process",
+    "process",
+    "reducer",
+    "reduction",
+    "set_executable",
+    "set_forkserver_preload",
+    "set_start_method",
+]

@@ -1,0 +1,92 @@
+"""Rows: everything the table shows, in its order."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from interproc.bench.experiments import (
+    Backlog,
+    Creation,
+    Experiment,
+    Flow,
+    Idle,
+    Importing,
+    PutGet,
+    RoundTrip,
+    Starting,
+)
+from interproc.bench.payloads import DICT, INT, KIB, MIB, Payload, array_of, bytes_of
+from interproc.bench.targets import AtMost, LikeRow, Target, TimesBetter, TimesTheTime
+from interproc.bench.units import BYTES_PER_SECOND, CORE_SHARE
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A count that is not to be found out but given."""
+
+    count: int
+    quick_count: int
+    most_rounds: int = 3
+
+
+@dataclass(frozen=True)
+class Restriction:
+    """Only these peers take part, for a reason."""
+
+    peers: frozenset[str]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    key: str
+    title: str
+    experiment: Experiment
+    target: Target | None = None
+    fixed: Fixed | None = None
+    restriction: Restriction | None = None
+
+
+def _volume(link: Literal["queue", "pipe"], payload: Payload) -> Flow:
+    return Flow(payload, link, unit=BYTES_PER_SECOND)
+
+
+FAST_ENOUGH = Restriction(frozenset({"interproc", "faster-fifo"}), "takes minutes")
+
+ROWS: tuple[Row, ...] = (
+    Row("put-get", "Queue put+get of an int, one process", PutGet("queue")),
+    Row("put-get-simple", "SimpleQueue put+get of an int, one process", PutGet("simple_queue"), TimesBetter(50)),
+    Row("ints-1p1c", "Queue, 1 producer 1 consumer, ints", Flow(INT), TimesBetter(12)),
+    Row("ints-batch-64", "same, put_many/get_many of 64 (where offered)", Flow(INT, batch=64), TimesBetter(40)),
+    Row("dicts-1p1c", "Queue, 1 producer 1 consumer, 4-key dicts", Flow(DICT), TimesBetter(6)),
+    Row("ints-4p4c", "Queue, 4 producers 4 consumers, ints", Flow(INT, workers=4), TimesBetter(8)),
+    Row("pipe-ping-pong", "Pipe round trip, 2 free cores", RoundTrip("pipe"), TimesBetter(15)),
+    Row("queue-ping-pong", "Queue round trip, 2 free cores", RoundTrip("queue"), TimesBetter(30)),
+    Row("pipe-one-core", "Pipe round trip, one core", RoundTrip("pipe", one_core=True), TimesBetter(2)),
+    Row("queue-one-core", "Queue round trip, one core", RoundTrip("queue", one_core=True), TimesBetter(2)),
+    Row("pipe-asleep", "Pipe round trip, both asleep before", RoundTrip("pipe", "asleep"), TimesBetter(1)),
+    Row("queue-asleep", "Queue round trip, both asleep before", RoundTrip("queue", "asleep"), TimesBetter(1)),
+    Row("queue-bytes-64k", "Queue, bytes of 64 KiB", _volume("queue", bytes_of(64 * KIB)), TimesBetter(5)),
+    Row("pipe-bytes-64k", "Pipe send_bytes of 64 KiB", _volume("pipe", bytes_of(64 * KIB)), TimesBetter(5)),
+    Row("queue-array-1m", "Queue, ndarray of 1 MiB", _volume("queue", array_of(MIB)), TimesBetter(20)),
+    Row("queue-array-32m", "Queue, ndarray of 32 MiB", _volume("queue", array_of(32 * MIB)), TimesBetter(20)),
+    Row("pipe-array-1m", "Pipe, ndarray of 1 MiB", _volume("pipe", array_of(MIB)), TimesBetter(5)),
+    Row("pipe-array-32m", "Pipe, ndarray of 32 MiB", _volume("pipe", array_of(32 * MIB)), TimesBetter(5)),
+    Row("create-queue", "create and drop a Queue", Creation(), TimesBetter(3)),
+    Row("import", "import, on top of a bare interpreter", Importing(), TimesTheTime(1.3)),
+    Row("growth-1m", "put 1 M ints, get them: one message", Backlog(), fixed=Fixed(1_000_000, 100_000)),
+    Row(
+        "growth-10m",
+        "put 10 M ints, get them: one message",
+        Backlog(),
+        LikeRow(1.25, "growth-1m"),
+        Fixed(10_000_000, 1_000_000),
+        FAST_ENOUGH,
+    ),
+    Row("idle-64", "64 idle consumers of a Queue", Idle(64), AtMost(0.01, CORE_SHARE), Fixed(3, 1)),
+    *(
+        Row(f"start-{method}", f"Process start and join, {method}", Starting(method))
+        for method in ("fork", "forkserver", "spawn")
+    ),
+)

@@ -1,0 +1,192 @@
+"""Contexts: a start method, and the factories that go with it.
+
+They are subclasses of multiprocessing's, so libraries take them where they take those. What interproc does not make
+itself (locks, values, pools, managers ...) comes from the standard library's implementation, with this context.
+"""
+
+import multiprocessing
+import multiprocessing.context
+from multiprocessing.context import (
+    AuthenticationError,
+    BaseContext,
+    BufferTooShort,
+    ProcessError,
+    TimeoutError,
+    assert_spawning,
+    get_spawning_popen,
+    set_spawning_popen,
+)
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
+
+from interproc import queues
+from interproc.process import BaseProcess
+from interproc.state import state
+
+if TYPE_CHECKING:
+    from interproc.connection import Connection
+
+
+class Process(BaseProcess, multiprocessing.context.Process):
+    """A process started by the default method."""
+
+
+class ForkProcess(BaseProcess, multiprocessing.context.ForkProcess):
+    """A process that begins as a copy of its parent."""
+
+
+class SpawnProcess(BaseProcess, multiprocessing.context.SpawnProcess):
+    """A process that begins in a fresh interpreter."""
+
+
+class ForkServerProcess(BaseProcess, multiprocessing.context.ForkServerProcess):
+    """A process that begins as a copy of a server process, which has run none of the program."""
+
+
+class SharedMemoryContext(BaseContext):
+    """What all contexts here have in common: queues and pipes in shared memory."""
+
+    Process: ClassVar[type[BaseProcess]]
+
+    def Pipe(self, duplex: bool = True) -> "tuple[Connection, Connection]":  # type: ignore[override]
+        """Makes the two ends of a pipe: see `interproc.connection.Pipe`."""
+        from interproc.connection import Pipe  # not before it is needed: the standard library's part is large
+
+        return Pipe(duplex)
+
+    def Queue(self, maxsize: int = 0, *, max_bytes: int = 0) -> queues.Queue[Any]:  # type: ignore[override]
+        """Makes a queue: see `interproc.queues.Queue`."""
+        return queues.Queue(maxsize, ctx=self, max_bytes=max_bytes)
+
+    def JoinableQueue(self, maxsize: int = 0, *, max_bytes: int = 0) -> queues.JoinableQueue[Any]:  # type: ignore[override]
+        """Makes a queue whose producers can wait for it: see `interproc.queues.JoinableQueue`."""
+        return queues.JoinableQueue(maxsize, ctx=self, max_bytes=max_bytes)
+
+    def SimpleQueue(self, *, max_bytes: int = 0) -> queues.SimpleQueue[Any]:  # type: ignore[override]
+        """Makes a queue without a limit: see `interproc.queues.SimpleQueue`."""
+        return queues.SimpleQueue(ctx=self, max_bytes=max_bytes)
+
+    @overload  # type: ignore[override]
+    def get_context(self, method: Literal["fork"]) -> "ForkContext": ...
+    @overload
+    def get_context(self, method: Literal["spawn"]) -> "SpawnContext": ...
+    @overload
+    def get_context(self, method: Literal["forkserver"]) -> "ForkServerContext": ...
+    @overload
+    def get_context(self, method: None = None) -> "SharedMemoryContext": ...
+    @overload
+    def get_context(self, method: str | None) -> "SharedMemoryContext": ...
+    def get_context(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, method: str | None = None
+    ) -> "SharedMemoryContext":
+        """Returns the context of a start method; without one, this context.
+
+        Raises:
+            ValueError: There is no such method here.
+        """
+        if method is None:
+            return self
+        if method not in _contexts:
+            raise ValueError(f"cannot find context for {method!r}; there are {', '.join(_contexts)}")
+        if method != "fork":
+            state.main_is_foreign = True
+        return _contexts[method]
+
+
+class ForkContext(SharedMemoryContext):
+    """Children begin as copies of their parent."""
+
+    _name = "fork"
+    Process = ForkProcess
+
+
+class SpawnContext(SharedMemoryContext):
+    """Children begin in fresh interpreters."""
+
+    _name = "spawn"
+    Process = SpawnProcess
+
+
+class ForkServerContext(SharedMemoryContext):
+    """Children begin as copies of a server process, which has run none of the program."""
+
+    _name = "forkserver"
+    Process = ForkServerProcess
+
+
+class DefaultContext(SharedMemoryContext):
+    """The context of the default start method, which a process has one of and shares with multiprocessing.
+
+    So a program that sets the method here has set it for libraries that use multiprocessing, and the other way round;
+    without a choice it is the default of the running Python.
+    """
+
+    Process = Process
+
+    @overload  # type: ignore[override]
+    def get_context(self, method: Literal["fork"]) -> ForkContext: ...
+    @overload
+    def get_context(self, method: Literal["spawn"]) -> SpawnContext: ...
+    @overload
+    def get_context(self, method: Literal["forkserver"]) -> ForkServerContext: ...
+    @overload
+    def get_context(self, method: None = None) -> SharedMemoryContext: ...
+    @overload
+    def get_context(self, method: str | None) -> SharedMemoryContext: ...
+    def get_context(self, method: str | None = None) -> SharedMemoryContext:
+        """Returns the context of a start method; without one, that of the default, which stays the default then.
+
+        Raises:
+            ValueError: There is no such method here.
+        """
+        return super().get_context(method or multiprocessing.get_start_method())
+
+    def get_start_method(self, allow_none: bool = False) -> str | None:  # type: ignore[override]
+        """Returns the name of the default method.
+
+        Args:
+            allow_none: Return None where none was chosen yet, instead of choosing Python's default for good.
+        """
+        return multiprocessing.get_start_method(allow_none)
+
+    def set_start_method(self, method: str | None, force: bool = False) -> None:
+        """Chooses the default method, once unless forced. None with `force` takes the choice back.
+
+        Raises:
+            RuntimeError: It was chosen already.
+            ValueError: There is no such method here.
+        """
+        if method is not None:
+            self.get_context(method)
+        multiprocessing.set_start_method(method, force)
+
+    def get_all_start_methods(self) -> list[str]:
+        """Returns the names of all methods, Python's default first."""
+        return multiprocessing.get_all_start_methods()
+
+
+_contexts: dict[str, SharedMemoryContext] = {
+    "fork": ForkContext(),
+    "spawn": SpawnContext(),
+    "forkserver": ForkServerContext(),
+}
+default_context = DefaultContext()
+
+__all__ = [
+    "AuthenticationError",
+    "BaseContext",
+    "BufferTooShort",
+    "DefaultContext",
+    "ForkContext",
+    "ForkProcess",
+    "ForkServerContext",
+    "ForkServerProcess",
+    "Process",
+    "ProcessError",
+    "SpawnContext",
+    "SpawnProcess",
+    "TimeoutError",
+    "assert_spawning",
+    "default_context",
+    "get_spawning_popen",
+    "set_spawning_popen",
+]

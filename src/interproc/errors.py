@@ -1,0 +1,54 @@
+"""The errors that interproc adds.
+
+Each derives from what users of multiprocessing already catch::
+
+    queue.Empty, queue.Full                        raised as they are
+    queue.ShutDown                                 Python 3.13's; before that, the class below
+    multiprocessing.TimeoutError, TimeoutError
+        TimedOut                                   a Connection's timeout passed
+    pickle.PicklingError, TypeError
+        UnsendableError                            put() or send() of something that cannot leave this process
+    OSError
+        HandleExpired                              a pickled handle leads to nothing any more
+        LayoutMismatch                             the other side is another build of interproc
+"""
+
+import builtins
+import multiprocessing
+import pickle
+import sys
+from queue import Empty, Full
+
+if sys.version_info >= (3, 13):
+    from queue import ShutDown
+else:
+
+    class ShutDown(Exception):
+        """The queue was shut down: nothing can be put, and for `get` nothing is left."""
+
+
+class TimedOut(multiprocessing.TimeoutError, builtins.TimeoutError):
+    """The timeout of a Connection's method passed before the method could finish."""
+
+
+class UnsendableError(pickle.PicklingError, TypeError):
+    """An object cannot be sent to another process.
+
+    Attributes:
+        path: Where the offending part lies inside the object, like `args[2]['cb']`.
+    """
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class HandleExpired(OSError):
+    """A queue or pipe arrived after the last process that held it had let go of it."""
+
+
+class LayoutMismatch(OSError):
+    """Shared memory was made by a build of interproc that lays it out differently."""
+
+
+__all__ = ["Empty", "Full", "HandleExpired", "LayoutMismatch", "ShutDown", "TimedOut", "UnsendableError"]

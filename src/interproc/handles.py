@@ -1,0 +1,140 @@
+"""What is pickled in place of a segment.
+
+A process that is being started inherits the descriptor, as multiprocessing arranges it. At any other time a Handle is
+pickled: it says which processes hold the descriptor, and the receiver opens it anew under /proc. That works for every
+process of the same user, any number of times, as long as one of the holders lives and keeps the object.
+"""
+
+import copyreg
+import multiprocessing.context
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import reduction
+from typing import Any, Protocol
+
+from interproc import _core
+from interproc.errors import HandleExpired
+from interproc.state import Holder, state
+
+
+class Source(Protocol):
+    """Something that can travel and gives a descriptor where it arrives."""
+
+    def detach(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """Where to find a descriptor that other processes hold.
+
+    Attributes:
+        holders: The processes to ask, best first.
+        device: With `inode`, the identity of the open file, so that a descriptor number used anew is not mistaken.
+        inode: See `device`.
+    """
+
+    holders: tuple[Holder, ...]
+    device: int
+    inode: int
+
+    def detach(self) -> int:
+        """Opens the descriptor anew, for this process.
+
+        Raises:
+            HandleExpired: No holder has it any more, or this process may not look.
+        """
+        reasons = []
+        for pid, fd in self.holders:
+            path = f"/proc/{pid}/fd/{fd}"
+            try:
+                if self._is_named_by(os.stat(path)):
+                    return self._open(path)
+                reasons.append(f"process {pid} closed it")
+            except FileNotFoundError:
+                reasons.append(f"process {pid} has ended or closed it")
+            except PermissionError:
+                reasons.append(f"process {pid} is another user's or hides its descriptors")
+        raise HandleExpired(
+            f"the handle leads nowhere: {', '.join(reasons)}. Keep the object alive in the process that sends it until"
+            " the receiver has it"
+        )
+
+    def _open(self, path: str) -> int:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        if self._is_named_by(os.fstat(fd)):
+            return fd
+        os.close(fd)
+        raise FileNotFoundError(path)
+
+    def _is_named_by(self, found: os.stat_result) -> bool:
+        return (found.st_dev, found.st_ino) == (self.device, self.inode)
+
+
+def is_spawning() -> bool:
+    """Whether this thread is pickling what a new process starts with."""
+    return multiprocessing.context.get_spawning_popen() is not None
+
+
+def create_segment(*, channels: int = 1, max_items: int = 0, max_bytes: int = 0) -> _core.Segment:
+    """Makes shared memory for one or two channels.
+
+    Raises:
+        OSError: Out of memory or descriptors; the text names the limit and the remedy.
+    """
+    segment = _core.Segment.create(channels=channels, max_items=max_items, max_bytes=max_bytes)
+    return state.register(segment, Holder(os.getpid(), segment.fileno()))
+
+
+def fetch(source: Source) -> int:
+    """Returns the descriptor that a source leads to; it is the caller's, and closed on exec.
+
+    Raises:
+        HandleExpired: The process that offered it has ended.
+    """
+    try:
+        fd = source.detach()
+    except (ConnectionError, FileNotFoundError, EOFError, multiprocessing.AuthenticationError) as error:
+        raise HandleExpired(
+            f"the process that sent this handle has ended or is not of this program: {error!r}"
+        ) from error
+    os.set_inheritable(fd, False)
+    return fd
+
+
+def open_segment(uuid: bytes, source: Source, creator: Holder) -> _core.Segment:
+    """Maps the segment that a source leads to, or returns the mapping that this process has already."""
+    with state.lock:
+        known = state.segments.get(uuid)
+    if known is not None and isinstance(source, Handle):
+        return known
+    fd = fetch(source)
+    if known is not None:
+        os.close(fd)
+        return known
+    try:
+        segment = _core.Segment.attach(fd, uuid)
+    except BaseException:
+        os.close(fd)
+        raise
+    return state.register(segment, creator)
+
+
+def reduce_segment(segment: _core.Segment) -> tuple[Callable[..., _core.Segment], tuple[Any, ...]]:
+    """Reduces a segment to a handle, or to an inherited descriptor while a process is being started."""
+    source = reduction.DupFd(segment.fileno()) if is_spawning() else _handle(segment)
+    return open_segment, (segment.uuid, source, state.creators[segment])
+
+
+def reduce_kept_segment(segment: _core.Segment) -> tuple[Callable[..., _core.Segment], tuple[Any, ...]]:
+    """Reduces a segment so that this process may let go of it before the receiver has it, which may take it once."""
+    return open_segment, (segment.uuid, reduction.DupFd(segment.fileno()), state.creators[segment])
+
+
+def _handle(segment: _core.Segment) -> Handle:
+    found = os.fstat(segment.fileno())
+    here = Holder(os.getpid(), segment.fileno())
+    return Handle(tuple(dict.fromkeys((here, state.creators[segment]))), found.st_dev, found.st_ino)
+
+
+copyreg.pickle(_core.Segment, reduce_segment)

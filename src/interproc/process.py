@@ -1,0 +1,89 @@
+"""Processes: the standard library's, except for what they can be started with and how daemons end."""
+
+import fcntl
+import multiprocessing.process
+import os
+import pickle
+import signal
+from multiprocessing.context import get_spawning_popen, set_spawning_popen
+from multiprocessing.process import active_children, current_process, parent_process
+from typing import Any, cast
+
+from interproc.codec import main_module, pickling
+from interproc.state import state
+from interproc.waiting import is_readable
+
+
+class BaseProcess(multiprocessing.process.BaseProcess):
+    """A process whose target, arguments and attributes may be anything that a queue takes.
+
+    Lambdas, closures, bound methods and what was typed at a prompt go by value where the start method pickles them;
+    what cannot be sent raises from `start()` and is named there. A daemon ends with its parent, also when that is
+    killed.
+    """
+
+    def start(self) -> None:
+        """Starts the process.
+
+        Raises:
+            UnsendableError: Something that the process needs cannot be sent; says which part.
+        """
+        with main_module.without_false_file():
+            super().start()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        popen = get_spawning_popen()
+        if popen is None or isinstance(popen, _Sharing):
+            return super().__reduce_ex__(protocol)
+        state.main_is_foreign = True
+        names = {name: vars(self)[f"_{name}"] for name in ("target", "args", "kwargs")}
+        set_spawning_popen(cast(Any, _Sharing(popen)))
+        try:
+            return _rebuild, (pickling.dumps(self, {**names, "process": self}),)
+        finally:
+            set_spawning_popen(popen)
+
+    def _bootstrap(self, parent_sentinel: int | None = None) -> int:
+        if self.daemon and parent_sentinel is not None:
+            _end_with(parent_sentinel)
+        code: int = super()._bootstrap(parent_sentinel)  # type: ignore[misc]  # typeshed leaves it out
+        return code
+
+
+class _Sharing:
+    """Stands in for the Popen that a process is pickled for.
+
+    Gives each descriptor to the child once, however often it is pickled: the Popen of multiprocessing wants that, and
+    pickling by value begins after an attempt to pickle by name.
+    """
+
+    def __init__(self, popen: Any) -> None:
+        self._popen = popen
+        self._given: dict[int, Any] = {}
+        self.DupFd = popen.DupFd
+
+    def duplicate_for_child(self, fd: int) -> Any:
+        if fd not in self._given:
+            self._given[fd] = self._popen.duplicate_for_child(fd)
+        return self._given[fd]
+
+
+def _rebuild(pickled: bytes) -> BaseProcess:
+    state.main_is_foreign = True
+    process: BaseProcess = pickle.loads(pickled)
+    return process
+
+
+def _end_with(parent_sentinel: int) -> None:
+    """Lets the kernel send SIGTERM to this process when its parent ends, however that ends.
+
+    Linux signals a pipe's reader on request when the last writer goes.
+    """
+    fcntl.fcntl(parent_sentinel, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(parent_sentinel, fcntl.F_SETSIG, signal.SIGTERM)
+    fcntl.fcntl(parent_sentinel, fcntl.F_SETFL, fcntl.fcntl(parent_sentinel, fcntl.F_GETFL) | os.O_ASYNC)
+    if is_readable(parent_sentinel):  # the parent ended before
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+__all__ = ["BaseProcess", "active_children", "current_process", "parent_process"]

@@ -1,0 +1,131 @@
+"""Queues in shared memory.
+
+The calling thread does all the work: when `put` returns, the message lies in shared memory, survives its producer and
+is seen by every process. `put`, `get` and their kin are the native methods of `_core.QueueBase`.
+"""
+
+import operator
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import interproc.codec  # noqa: F401  # tells the native codec about Python
+from interproc import _core
+from interproc.ends import Reader, ReadLock, Writer
+from interproc.errors import Empty, Full, ShutDown
+from interproc.handles import create_segment
+
+T = TypeVar("T")
+
+_ENDS = frozenset({"reader", "writer"})
+_LOCAL = frozenset({"_closed_ends", "_is_draining"})  # attributes that mean this process only
+
+
+class SharedQueue(_core.QueueBase[T]):
+    """What all queues here have in common. Made by `Queue`, `JoinableQueue` and `SimpleQueue`."""
+
+    _closed_ends: frozenset[str] = frozenset()
+    _is_draining = False
+
+    def __iter__(self) -> Iterator[T]:
+        """Takes objects until the queue is shut down and empty; blocks while it is merely empty."""
+        while True:
+            try:
+                item = self.get()
+            except ShutDown:
+                return
+            yield item
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles a handle, at any time, for any process of the same user.
+
+        Raises:
+            ValueError: The queue is closed.
+        """
+        if self.closed:
+            raise ValueError(f"{self!r} is closed")
+        state = {name: value for name, value in vars(self).items() if name not in _LOCAL}
+        return _rebuild, (type(self), self.segment), state or None
+
+    @property
+    def _reader(self) -> Reader:
+        return Reader(self)
+
+    @property
+    def _writer(self) -> Writer:
+        return Writer(self)
+
+    @property
+    def _rlock(self) -> ReadLock:
+        return ReadLock(self)
+
+    def _is_ready(self) -> bool:
+        return not self.empty()
+
+    def _close_end(self, name: str) -> None:
+        self._closed_ends |= {name}
+        if self._closed_ends == _ENDS:
+            self.close()
+
+
+class Queue(SharedQueue[T]):
+    """A first-in first-out queue for any number of producers and consumers, in any processes.
+
+    Nobody can hang it: a process killed at any instant, inside `put` or `get` too, harms neither the queue nor the
+    others. `empty`, `full` and `qsize` are exact. It may be pickled at any time.
+
+    Args:
+        maxsize: How many objects it holds before `put` blocks; zero or less for no limit.
+        ctx: Accepted as in multiprocessing; queues of all contexts are the same.
+        max_bytes: How much memory its content may take before `put` blocks; zero for half of the machine's.
+
+    Raises:
+        TypeError: `maxsize` is not an integer.
+        OSError: Out of memory or descriptors.
+
+    Differs: `put` pickles before it returns, so that its errors are raised there and later changes of the object do not
+        show; no feeder thread exists, so `join_thread` has nothing to wait for.
+    """
+
+    def __init__(self, maxsize: int = 0, *, ctx: object = None, max_bytes: int = 0) -> None:
+        super().__init__(create_segment(max_items=max(0, operator.index(maxsize)), max_bytes=max_bytes))
+
+    def join_thread(self) -> None:
+        """Returns at once: what was put is in shared memory already.
+
+        Raises:
+            AssertionError: The queue was not closed before.
+        """
+        if not self.closed:
+            raise AssertionError(f"Queue {self!r} not closed")
+
+    def cancel_join_thread(self) -> None:
+        """Does nothing: no exit ever waits for this queue, and nothing that was put is lost."""
+
+
+class JoinableQueue(Queue[T]):
+    """A Queue whose producers can wait until everything was worked on: see `task_done` and `join`."""
+
+
+class SimpleQueue(SharedQueue[T]):
+    """A queue without a limit on the number of objects.
+
+    Args:
+        ctx: Accepted as in multiprocessing; queues of all contexts are the same.
+        max_bytes: How much memory its content may take before `put` blocks; zero for half of the machine's.
+
+    Differs: `put` does not block once 64 KiB are waiting; `get` and `put` also take `block` and `timeout`.
+    """
+
+    _closed_error = (OSError, "handle is closed")
+
+    def __init__(self, *, ctx: object = None, max_bytes: int = 0) -> None:
+        super().__init__(create_segment(max_bytes=max_bytes))
+
+
+def _rebuild(kind: type[SharedQueue[T]], segment: _core.Segment) -> SharedQueue[T]:
+    queue = kind.__new__(kind)
+    _core.QueueBase.__init__(queue, segment)
+    return queue
+
+
+__all__ = ["Empty", "Full", "JoinableQueue", "Queue", "ShutDown", "SimpleQueue"]

@@ -1,0 +1,54 @@
+"""The one object that exists once per process.
+
+After fork the child keeps what it inherited: segments stay mapped, and descriptors keep their numbers.
+"""
+
+import os
+import threading
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from interproc import _core
+
+
+class Holder(NamedTuple):
+    """A process that holds a descriptor, and its number there."""
+
+    pid: int
+    fd: int
+
+
+@dataclass(slots=True)
+class State:
+    """What this process shares with others, and what it knows of them.
+
+    Attributes:
+        lock_kind: "kernel" or "liveness": how locks notice that their holder died.
+        segments: Every segment mapped here, by its uuid, so that none is mapped twice.
+        creators: Who made a segment; asked where a handle's sender has ended.
+        main_is_foreign: Whether some process of this program was started with another `__main__` than ours.
+        lock: Guards `segments` and `creators`; nothing that blocks runs under it.
+    """
+
+    lock_kind: str
+    segments: WeakValueDictionary[bytes, _core.Segment] = field(default_factory=WeakValueDictionary)
+    creators: WeakKeyDictionary[_core.Segment, Holder] = field(default_factory=WeakKeyDictionary)
+    main_is_foreign: bool = False
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def register(self, segment: _core.Segment, creator: Holder) -> _core.Segment:
+        """Returns the segment to use from now on: an equal one that was already here, or this one."""
+        with self.lock:
+            known = self.segments.setdefault(segment.uuid, segment)
+            if known is segment:
+                self.creators[segment] = creator
+        return known
+
+    def reset_after_fork(self) -> None:
+        """Replaces the lock: another thread of the parent may have held it while forking."""
+        self.lock = threading.RLock()
+
+
+state = State(_core.choose_lock(os.environ.get("INTERPROC_LOCK")))
+os.register_at_fork(after_in_child=state.reset_after_fork)

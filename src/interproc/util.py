@@ -1,0 +1,41 @@
+"""Finalizers, fork hooks and logging: the standard library's own implementation."""
+
+from multiprocessing.util import (
+    SUBDEBUG,
+    SUBWARNING,
+    Finalize,
+    ForkAwareLocal,
+    ForkAwareThreadLock,
+    close_all_fds_except,
+    debug,
+    get_logger,
+    get_temp_dir,
+    info,
+    is_abstract_socket_namespace,
+    is_exiting,
+    log_to_stderr,
+    register_after_fork,
+    spawnv_passfds,
+    sub_debug,
+    sub_warning,
+)
+
+__all__ = [
+    "SUBDEBUG",
+    "SUBWARNING",
+    "Finalize",
+    "ForkAwareLocal",
+    "ForkAwareThreadLock",
+    "close_all_fds_except",
+    "debug",
+    "get_logger",
+    "get_temp_dir",
+    "info",
+    "is_abstract_socket_namespace",
+    "is_exiting",
+    "log_to_stderr",
+    "register_after_fork",
+    "spawnv_passfds",
+    "sub_debug",
+    "sub_warning",
+]

@@ -1,0 +1,148 @@
+"""What the child processes of these tests run. Imports nothing slow, since fresh interpreters import it."""
+
+import os
+import signal
+from typing import Any
+
+
+def put_all(queue: Any, items: list[Any]) -> None:
+    for item in items:
+        queue.put(item)
+
+
+def put_numbered(queue: Any, producer: int, count: int) -> None:
+    for number in range(count):
+        queue.put((producer, number))
+
+
+def put_many_numbered(queue: Any, producer: int, count: int) -> None:
+    queue.put_many((producer, number) for number in range(count))
+
+
+def put_bytes(queue: Any, sizes: list[int]) -> None:
+    for size in sizes:
+        queue.put(os.urandom(1) * size)
+
+
+def collect(queue: Any, results: Any) -> None:
+    """Takes all until the shutdown, then tells what came."""
+    results.put(list(queue))
+
+
+def take(queue: Any, count: int, results: Any) -> None:
+    results.put([queue.get() for _ in range(count)])
+
+
+def report_counts(queue: Any, conn: Any) -> None:
+    """Answers each request with what this process sees of the queue."""
+    while conn.recv() != "end":
+        conn.send((queue.qsize(), queue.empty(), queue.full()))
+
+
+def call(queue: Any, method: str, conn: Any) -> None:
+    """Calls a blocking method of the queue, and tells the name of the exception that ends it."""
+    conn.send("calling")
+    try:
+        conn.send(getattr(queue, method)(*(["late"] if method == "put" else [])))
+    except Exception as error:
+        conn.send(type(error).__name__)
+
+
+def work(queue: Any) -> None:
+    """Works on tasks until the shutdown."""
+    for _ in queue:
+        queue.task_done()
+
+
+def echo(conn: Any) -> None:
+    """Sends back what comes, until the other end closes."""
+    try:
+        while True:
+            conn.send(conn.recv())
+    except EOFError:
+        conn.close()
+
+
+def echo_bytes(conn: Any) -> None:
+    try:
+        while True:
+            conn.send_bytes(conn.recv_bytes())
+    except EOFError:
+        conn.close()
+
+
+def send_all(conn: Any, items: list[Any]) -> None:
+    for item in items:
+        conn.send(item)
+    conn.close()
+
+
+def hold(conn: Any) -> None:
+    """Keeps an end open until told to go."""
+    conn.send("held")
+    conn.recv()
+
+
+def receive_from_handle(handles: Any) -> None:
+    """Gets a connection out of a queue, and answers over it."""
+    conn = handles.get()
+    conn.send(("got", conn.recv()))
+    conn.close()
+
+
+def forward(source: Any, target: Any) -> None:
+    """Gets a queue out of a queue, and puts into it."""
+    source.get().put("through a handle")
+    target.put("done")
+
+
+def interrupted_get(queue: Any, conn: Any) -> None:
+    """Blocks in get() until SIGINT, then takes what is put afterwards."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    conn.send("ready")
+    try:
+        queue.get()
+    except KeyboardInterrupt:
+        conn.send("interrupted")
+    conn.send(queue.get())
+
+
+def start_method_of_child(results: Any) -> None:
+    import interproc
+
+    results.put(interproc.get_start_method(allow_none=True))
+
+
+def sleep_for_ever(conn: Any) -> None:
+    conn.send(os.getpid())
+    signal.pause()
+
+
+def start_daemon_and_wait(context_name: str, conn: Any) -> None:
+    """Starts a daemon that inherits the connection, and then waits to be killed."""
+    import interproc
+
+    context: Any = interproc.get_context(context_name)
+    context.Process(target=sleep_for_ever, args=(conn,), daemon=True).start()
+    signal.pause()
+
+
+def raise_in_child() -> None:
+    raise ValueError("expected by the test")
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def get_from(queue: Any) -> Any:
+    return queue.get(timeout=30)
+
+
+def answer(conn: Any) -> str:
+    conn.send("from a pool worker")
+    return "answered"
+
+
+def kill_self() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
