@@ -15,6 +15,7 @@ namespace {
 
 struct ConnectionObject {
   PyObject_HEAD
+  ModuleState* state;
   Port sending;
   Port receiving;
   PyObject* segment;
@@ -91,7 +92,7 @@ class SendWatcher final : public Watcher {
 
 PyObject* raise_status(ConnectionObject* self, Status status) {
   if (status == Status::timed_out) {
-    PyErr_SetString(self->receiving.state()->timeout_error, "the timeout passed first");
+    PyErr_SetString(self->state->timeout_error, "the timeout passed first");
   }
   if (status == Status::shut_down) PyErr_SetNone(PyExc_EOFError);
   return nullptr;
@@ -115,7 +116,7 @@ PyObject* connection_send(PyObject* object, PyObject* const* args, Py_ssize_t ar
   if (!parse("send", names, 1, args, arg_count, keywords, values)) return nullptr;
   if (!deadline_from(values[1], &deadline_ns) || !check_writable(object)) return nullptr;
   Encoded encoded;
-  if (!encoded.encode(as_connection(object)->sending.state(), values[0]) || !check_writable(object)) return nullptr;
+  if (!encoded.encode(as_connection(object)->state, values[0]) || !check_writable(object)) return nullptr;
   return send_encoded(object, encoded, deadline_ns);
 }
 
@@ -133,7 +134,7 @@ PyObject* connection_send_many(PyObject* object, PyObject* const* args, Py_ssize
     if (item == nullptr) break;
     Py_DECREF(done);
     Encoded encoded;
-    bool ok = encoded.encode(as_connection(object)->sending.state(), item) && check_writable(object);
+    bool ok = encoded.encode(as_connection(object)->state, item) && check_writable(object);
     done = ok ? send_encoded(object, encoded, deadline_ns) : nullptr;
     Py_DECREF(item);
   }
@@ -270,7 +271,7 @@ PyObject* connection_recv_bytes_into(PyObject* object, PyObject* const* args, Py
   } else if (PyObject* bytes = receive(object, decode_to_bytes, deadline_ns); bytes != nullptr) {
     Py_ssize_t size = PyBytes_GET_SIZE(bytes);
     if (size > view.len - offset) {
-      PyErr_SetObject(as_connection(object)->receiving.state()->buffer_too_short_error, bytes);
+      PyErr_SetObject(as_connection(object)->state->buffer_too_short_error, bytes);
     } else {
       copy_large(static_cast<char*>(view.buf) + offset, PyBytes_AS_STRING(bytes), static_cast<std::size_t>(size));
       result = PyLong_FromSsize_t(size);
@@ -308,7 +309,7 @@ PyObject* connection_fileno(PyObject* object, PyObject*) {
   if (self->read_fd < 0) return PyLong_FromLong(self->write_fd);
   Fault fault;
   Status status = self->receiving.channel().arm_lifeline(&fault);
-  if (status != Status::ok) return raise_fault(self->receiving.state(), status, fault);
+  if (status != Status::ok) return raise_fault(self->state, status, fault);
   return PyLong_FromLong(self->read_fd);
 }
 
@@ -413,6 +414,7 @@ int connection_init(PyObject* object, PyObject* args, PyObject* kwargs) {
   if (read_fd >= 0 && !self->receiving.open(state, segment, receive_channel)) return -1;
   if (write_fd >= 0) self->sending.channel().use_lifeline(write_fd, -1);
   if (read_fd >= 0) self->receiving.channel().use_lifeline(-1, read_fd);
+  self->state = state;
   self->segment = Py_NewRef(segment_object);
   self->read_fd = read_fd;
   self->write_fd = write_fd;

@@ -297,6 +297,10 @@ PyObject* queue_get_closed(PyObject* object, void*) {
   return PyBool_FromLong(!self->opened || self->closed);
 }
 
+PyObject* queue_get_is_shut_down(PyObject* object, void*) {
+  return check_open(object) ? PyBool_FromLong(as_queue(object)->port.channel().is_shut_down()) : nullptr;
+}
+
 PyObject* queue_get_segment(PyObject* object, void*) {
   return check_open(object) ? Py_NewRef(as_queue(object)->segment) : nullptr;
 }
@@ -438,6 +442,7 @@ PyMethodDef queue_methods[] = {
 
 PyGetSetDef queue_properties[] = {
     {"closed", queue_get_closed, nullptr, "True once this object is closed.", nullptr},
+    {"is_shut_down", queue_get_is_shut_down, nullptr, "Whether shutdown() was called by any process.", nullptr},
     {"segment", queue_get_segment, nullptr, "The shared memory that the queue lies in.", nullptr},
     {"channel", queue_get_channel, nullptr, "Which of the segment's channels this is.", nullptr},
     {"maxsize", queue_get_maxsize, nullptr, "How many objects fit; 0 = no limit.", nullptr},

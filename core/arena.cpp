@@ -51,10 +51,8 @@ Status Arena::allocate(std::uint64_t payload_bytes, std::uint32_t token, std::ui
                        Fault* fault) {
   ChannelControl& control = *memory_.control;
   std::uint32_t size_class = size_class_of(payload_bytes + sizeof(BlockHeader));
-  std::uint64_t bytes = class_bytes(size_class);
-  if (control.arena_used + bytes + std::uint64_t{control.chunks_used} * chunk_bytes > memory_.max_bytes) {
-    return Status::full;
-  }
+  std::uint64_t used = control.arena_used + std::uint64_t{control.chunks_used} * chunk_bytes;
+  if (used + class_bytes(size_class) > memory_.max_bytes) return Status::full;
   *unbacked = false;
   std::uint64_t found = pop_free(size_class);
   if (found == no_block) {
@@ -62,6 +60,7 @@ Status Arena::allocate(std::uint64_t payload_bytes, std::uint32_t token, std::ui
     if (status != Status::ok) return status;
   }
   BlockHeader* header = header_at(found);
+  std::uint64_t bytes = class_bytes(header->size_class);  // may be a larger class than asked for
   if (header->flags & block_unbacked) *unbacked = true;
   header->owner = token;
   header->co_owner = owner_none;
@@ -94,7 +93,8 @@ Status Arena::extend(std::uint32_t size_class, std::uint64_t payload_bytes, std:
   ChannelControl& control = *memory_.control;
   std::uint64_t bytes = class_bytes(size_class);
   std::uint64_t start = control.arena_end;
-  if (start < cache_line || start > memory_.arena_bytes || bytes > memory_.arena_bytes - start) {
+  bool plausible = start >= cache_line && start % cache_line == 0 && start <= memory_.arena_bytes;
+  if (!plausible || bytes > memory_.arena_bytes - start) {
     for (std::uint32_t larger = size_class + 1; larger < size_class_count; larger++) {
       std::uint64_t found = pop_free(larger);
       if (found == no_block) continue;
@@ -119,6 +119,7 @@ Status Arena::extend(std::uint32_t size_class, std::uint64_t payload_bytes, std:
       Status status = platform::reserve(memory_.segment->fd(), memory_.arena_at + from, upto - from, fault);
       if (status != Status::ok) return status;
       if (control.arena_backed >= from) control.arena_backed = upto;
+      control.arena_touched = std::max(control.arena_touched, upto);
     }
   }
   BlockHeader* header = header_at(start);
@@ -139,6 +140,7 @@ void Arena::note_backed(std::uint64_t block, std::uint64_t payload_bytes) {
   ChannelControl& control = *memory_.control;
   std::uint64_t end = block + sizeof(BlockHeader) + payload_bytes;
   if (block <= control.arena_backed && end > control.arena_backed) control.arena_backed = end;
+  control.arena_touched = std::max(control.arena_touched, end);
 }
 
 void Arena::free(std::uint64_t block) {
@@ -241,14 +243,16 @@ void Arena::end_rebuild() {
 
 bool Arena::trim(std::uint64_t keep_bytes) {
   ChannelControl& control = *memory_.control;
-  std::uint64_t keep = std::max((control.arena_end + page_bytes - 1) / page_bytes * page_bytes, keep_bytes);
-  if (control.arena_backed <= keep) return false;
-  std::uint64_t from = std::max(keep, control.arena_backed - std::min(control.arena_backed, trim_step_bytes));
-  from = from / page_bytes * page_bytes;
-  std::uint64_t upto = (control.arena_backed + page_bytes - 1) / page_bytes * page_bytes;
-  platform::give_back(memory_.segment->fd(), memory_.arena_at + from, upto - from);
-  control.arena_backed = from;
-  return control.arena_backed > keep;
+  auto to_page = [](std::uint64_t offset) { return (offset + page_bytes - 1) / page_bytes * page_bytes; };
+  std::uint64_t end = std::min(control.arena_end, memory_.arena_bytes);
+  std::uint64_t touched = to_page(std::min(control.arena_touched, memory_.arena_bytes));
+  std::uint64_t keep = to_page(std::max(end, keep_bytes));
+  if (touched <= keep) return false;
+  std::uint64_t from = std::max(keep, touched - std::min(touched, trim_step_bytes));
+  platform::give_back(memory_.segment->fd(), memory_.arena_at + from, touched - from);
+  control.arena_touched = from;
+  control.arena_backed = std::min(control.arena_backed, from);
+  return from > keep;
 }
 
 }  // namespace interproc

@@ -11,6 +11,8 @@
 // Every function: lock held, unless it says otherwise. A block is named by the offset of its header.
 #pragma once
 
+#include <algorithm>
+
 #include "channel_memory.hpp"
 #include "layout.hpp"
 #include "ring.hpp"
@@ -59,11 +61,11 @@ class Arena {
   void rebuild(const Ring& ring, IsDead is_dead) {
     begin_rebuild();
     ChannelControl& control = *memory_.control;
-    std::uint64_t end = control.arena_end;
+    std::uint64_t end = std::min(control.arena_end, memory_.arena_bytes);
     for (std::uint64_t block = cache_line; block < end;) {
-      BlockHeader* header = header_at(block);
+      BlockHeader* header = find(block, 0);
+      if (header == nullptr) break;
       std::uint64_t bytes = class_bytes(header->size_class);
-      if (header->size_class >= size_class_count || bytes > end - block) break;
       if (header->co_owner != owner_none && is_dead(header->co_owner)) header->co_owner = owner_none;
       bool queued = names(ring, block, *header);
       bool owned = header->owner != owner_none && header->owner != owner_queued && !is_dead(header->owner);

@@ -108,16 +108,7 @@ void Channel::recover() {
   auto is_dead = [this](std::uint32_t token) { return !token_is_alive(memory_.participants, token); };
   arena_.rebuild(ring_, is_dead);
   if (control.shutdown.load(std::memory_order_relaxed) == 2) drop_items();
-  doorbell_.count_watchers();
-  if (control.armed.load(std::memory_order_relaxed) > 0) {
-    bool is_empty = size() == 0;
-    Fault ignored;  // whoever waits on it looks again at the watchdog's tick
-    if (is_empty) {
-      doorbell_.clear();
-    } else {
-      doorbell_.ring(&ignored);
-    }
-  }
+  doorbell_.repair();
   control.counters.recoveries++;
   for (EventWord event : {items(), space(), finished()}) {
     event.restart();
@@ -219,27 +210,43 @@ Status Channel::task_done(Fault* fault) {
   Status status = enter(true, fault);
   if (status != Status::ok) return status;
   ChannelControl& control = *memory_.control;
-  std::uint64_t done = control.done.load(std::memory_order_relaxed) + 1;
   std::uint64_t tail = control.tail.load(std::memory_order_relaxed);
-  if (done > tail) {
+  if (is_finished()) {
     leave();
-    *fault = Fault{0, "task_done", done, tail};
+    *fault = Fault{0, "task_done", tail + 1, tail};
     return Status::too_many_done;
   }
-  control.done.store(done, std::memory_order_release);
-  bool all = done == tail;
-  if (all) finished().restart();
+  bool all = count_as_done();
   leave();
   if (all) finished().wake_all();
   return Status::ok;
+}
+
+// Lock held. Whether everything that was put has been worked on, or dropped. What shutdown dropped is counted by `head`
+// alone, so that a death in the middle cannot count a message twice.
+bool Channel::is_finished() const {
+  const ChannelControl& control = *memory_.control;
+  std::uint64_t done = control.done.load(std::memory_order_relaxed);
+  if (control.shutdown.load(std::memory_order_relaxed) == 2) {
+    done += control.head.load(std::memory_order_relaxed) - control.dropped_from;
+  }
+  return done >= control.tail.load(std::memory_order_relaxed);
+}
+
+// Lock held. One message was worked on, or will reach nobody; true if join() callers must be woken after the unlock.
+bool Channel::count_as_done() {
+  if (is_finished()) return false;
+  memory_.control->done.fetch_add(1, std::memory_order_relaxed);
+  if (!is_finished()) return false;
+  finished().restart();
+  return true;
 }
 
 Status Channel::join(Wait wait, Fault* fault) {
   for (;;) {
     Status status = enter(true, fault);
     if (status != Status::ok) return status;
-    bool all = memory_.control->done.load(std::memory_order_relaxed) >=
-               memory_.control->tail.load(std::memory_order_relaxed);
+    bool all = is_finished();
     if (all || wait.deadline_ns == 0) {
       leave();
       return all ? Status::ok : Status::timed_out;
@@ -247,8 +254,14 @@ Status Channel::join(Wait wait, Fault* fault) {
     Registration mine = finished().enter();
     leave();
     status = doze(finished(), mine, wait.deadline_ns, fault);
-    if (status == Status::interrupted && finished().generation() != mine.generation) continue;  // all done, or a repair
+    if (status == Status::ok) continue;
+    if (status != Status::interrupted) return status;
+    // Whoever finishes the last task restarts the event word, like wake_all(): look once more.
+    status = enter(true, fault);
     if (status != Status::ok) return status;
+    all = is_finished();
+    leave();
+    return all ? Status::ok : Status::interrupted;
   }
 }
 
@@ -257,7 +270,9 @@ Status Channel::shut_down(bool immediate, Fault* fault) {
   if (status != Status::ok) return status;
   ChannelControl& control = *memory_.control;
   std::uint32_t level = immediate ? 2 : 1;
-  if (control.shutdown.load(std::memory_order_relaxed) < level) control.shutdown.store(level, std::memory_order_release);
+  std::uint32_t before = control.shutdown.load(std::memory_order_relaxed);
+  if (immediate && before < 2) control.dropped_from = control.head.load(std::memory_order_relaxed);
+  if (before < level) control.shutdown.store(level, std::memory_order_release);
   if (immediate) drop_items();
   status = ring_if_empty(fault);  // who watches a descriptor must learn it too
   for (EventWord event : {items(), space(), finished()}) event.restart();
@@ -269,12 +284,14 @@ Status Channel::shut_down(bool immediate, Fault* fault) {
 void Channel::drop_items() {
   ChannelControl& control = *memory_.control;
   std::uint64_t tail = control.tail.load(std::memory_order_relaxed);
-  for (std::uint64_t head = control.head.load(std::memory_order_relaxed); head < tail; head++) {
+  std::uint64_t head = control.head.load(std::memory_order_relaxed);
+  std::uint64_t most = std::uint64_t{memory_.chunk_count} * chunk_slots;
+  if (tail - head > most) ring_.release(head = tail);  // cannot be true: nothing to save
+  for (; head < tail; head++) {
     Received dropped;
     std::uint64_t emptied_block = no_block;
     Fault ignored;
     Status status = read_slot(head, &dropped, nullptr, 0, &emptied_block, &ignored);
-    control.done.store(control.done.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     ring_.release(head + 1);
     if (status != Status::ok || dropped.block == no_block) continue;
     if (dropped.stream) end_stream(dropped.block, StreamState::finished);
@@ -292,7 +309,7 @@ Channel::Statistics Channel::statistics(Fault* fault) {
   result.bytes_used = control.arena_used + std::uint64_t{control.chunks_used} * chunk_bytes;
   result.max_bytes = memory_.max_bytes;
   result.resident_bytes =
-      control.arena_backed + std::uint64_t{control.chunks_used + control.warm_chunk_count} * chunk_bytes;
+      control.arena_touched + std::uint64_t{control.chunks_used + control.warm_chunk_count} * chunk_bytes;
   result.blocks_used = control.blocks_used;
   result.chunks_used = control.chunks_used;
   for (std::uint32_t place = 0; place < max_participants; place++) {

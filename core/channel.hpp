@@ -115,6 +115,7 @@ class Channel {
   std::uint64_t size() const;  // exact at one point in time
   bool is_full() const;
   std::uint64_t max_items() const;
+  bool is_shut_down() const { return memory_.control->shutdown.load(std::memory_order_relaxed) != 0; }
   Status task_done(Fault* fault);                // ok, too_many_done
   Status join(Wait wait, Fault* fault);          // ok, timed_out, interrupted
   Status shut_down(bool immediate, Fault* fault);
@@ -152,10 +153,12 @@ class Channel {
   void drop_items();
   void forget_participants(const std::uint32_t* dead, std::uint32_t count);
   void take_given_back();
+  bool count_as_done();
   Status room_at(std::uint64_t position, Fault* fault);
   Status write_slot(const Message& message, std::uint64_t position, Fault* fault);
   Status fill_slot(std::uint64_t position, SlotKind kind, const Message& message, std::uint64_t block, Fault* fault);
   Status ring_if_empty(Fault* fault);
+  EventWord::Registration wait_for_space(std::uint64_t tail);
   std::uint32_t commit(std::uint64_t tail, std::size_t count, std::size_t size_bytes);
   Status read_slot(std::uint64_t position, Received* received, std::uint8_t* buffer, std::size_t buffer_bytes,
                    std::uint64_t* emptied_block, Fault* fault);
@@ -164,7 +167,7 @@ class Channel {
   // Lock not held.
   using Registration = EventWord::Registration;
   Status place(const Message& message, bool wait_for_lock, Registration* mine, Fault* fault);
-  Status place_large(const Message& message, Registration* mine, Fault* fault);
+  Status place_large(const Message& message, bool wait_for_lock, Registration* mine, Fault* fault);
   Status place_small(const Message* messages, std::size_t message_count, std::size_t* count, Fault* fault);
   Status take(Received* received, std::size_t limit, std::uint8_t* buffer, std::size_t buffer_bytes,
               bool wait_for_lock, Registration* mine, std::size_t* count, Fault* fault);
@@ -178,13 +181,14 @@ class Channel {
   StreamHeader* stream_at(std::uint64_t block, std::uint64_t* capacity) const;
   void end_stream(std::uint64_t block, StreamState state);
   bool side_has_died(std::uint64_t block, std::uint32_t BlockHeader::* side);
-  Status await_stream(EventWord event, Shared64& moving, std::uint64_t seen, Shared32& state, Wait wait, Fault* fault);
+  Status await_stream(EventWord event, Shared64& moving, std::uint64_t seen, Shared32& state, StreamState seen_state,
+                      Wait wait, Fault* fault);
 
   Lock lock() { return Lock(memory_.control->lock, memory_.lock_kind, memory_.participants); }
   EventWord items() { return EventWord(memory_.control->items); }
   EventWord space() { return EventWord(memory_.control->space); }
   EventWord finished() { return EventWord(memory_.control->finished); }
-  bool is_shut_down() const { return memory_.control->shutdown.load(std::memory_order_relaxed) != 0; }
+  bool is_finished() const;
 
   std::shared_ptr<Segment> segment_;
   ChannelMemory memory_{};

@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::uint64_t most_virtual_bytes = std::uint64_t{16} << 30;
 constexpr std::uint64_t least_virtual_bytes = std::uint64_t{1} << 20;
+// Room for two chunks and for a block or stream window of use: an empty channel is never full.
+constexpr std::uint64_t least_max_bytes = std::uint64_t{64} << 10;
 
 constexpr std::uint64_t round_to_page(std::uint64_t size_bytes) {
   return (size_bytes + page_bytes - 1) / page_bytes * page_bytes;
@@ -30,6 +32,7 @@ std::uint64_t region_bytes(const ChannelOptions& options, std::uint64_t max_byte
 std::uint64_t plan_channel(const ChannelOptions& options, std::uint32_t channel_count, ChannelControl* control) {
   control->max_items = options.max_items;
   control->max_bytes = options.max_bytes != 0 ? options.max_bytes : platform::physical_bytes() / 2;
+  control->max_bytes = std::max(control->max_bytes, least_max_bytes);
   std::uint64_t region = round_to_page(region_bytes(options, control->max_bytes) / channel_count);
   std::uint64_t chunk_count = region / chunk_bytes;
   if (options.max_items != 0) {
@@ -97,6 +100,7 @@ Status check_channel(const Segment& segment, std::uint32_t index, ChannelMemory*
   if (!std::has_single_bit(directory_entries) || directory_entries <= seen.chunk_count) {
     return refuse("directory size", directory_entries, seen.chunk_count);
   }
+  if (seen.arena_bytes < page_bytes) return refuse("size of the arena", seen.arena_bytes, page_bytes);
   if (seen.chunk_count < 2) return refuse("number of chunks", seen.chunk_count, 2);
   if (seen.lock_kind != LockKind::kernel && seen.lock_kind != LockKind::liveness) {
     return refuse("lock kind", static_cast<std::uint64_t>(seen.lock_kind), 1);

@@ -57,6 +57,10 @@ Status Channel::fill_slot(std::uint64_t position, SlotKind kind, const Message& 
   slot->inline_length = 0;
   slot->length = message.size_bytes;
   BlockHeader* header = arena_.find(block, 0);
+  if (header == nullptr) {
+    *fault = Fault{0, "header of a block", block, memory_.arena_bytes};
+    return Status::bad_segment;
+  }
   header->ticket = position;
   header->owner = owner_queued;
   return Status::ok;
@@ -89,6 +93,16 @@ Status Channel::ring_if_empty(Fault* fault) {
   return is_empty ? doorbell_.ring(fault) : Status::ok;
 }
 
+// Registers a producer that found no room at `tail`.
+EventWord::Registration Channel::wait_for_space(std::uint64_t tail) {
+  ChannelControl& control = *memory_.control;
+  std::uint64_t head = control.head.load(std::memory_order_relaxed);
+  bool has_place = memory_.max_items == 0 || tail - head < memory_.max_items;
+  if (has_place) control.memory_waiters = 1;
+  control.counters.put_waits++;
+  return space().enter();
+}
+
 // Makes `count` filled slots visible; returns how many consumers to wake after the unlock.
 std::uint32_t Channel::commit(std::uint64_t tail, std::size_t count, std::size_t size_bytes) {
   ChannelControl& control = *memory_.control;
@@ -105,7 +119,7 @@ std::uint32_t Channel::commit(std::uint64_t tail, std::size_t count, std::size_t
 
 // One attempt. When there is no room and `mine` is given, registers there for the wake that room will bring.
 Status Channel::place(const Message& message, bool wait_for_lock, Registration* mine, Fault* fault) {
-  if (message.size_bytes > copy_under_lock_bytes) return place_large(message, mine, fault);
+  if (message.size_bytes > copy_under_lock_bytes) return place_large(message, wait_for_lock, mine, fault);
   Status status = enter(wait_for_lock, fault);
   if (status != Status::ok) return status;
   ChannelControl& control = *memory_.control;
@@ -117,32 +131,26 @@ Status Channel::place(const Message& message, bool wait_for_lock, Registration* 
   if (status == Status::ok) {
     claimed = commit(tail + 1, 1, message.size_bytes);
   } else if (status == Status::full && mine != nullptr) {
-    control.memory_waiters = 1;
-    control.counters.put_waits++;
-    *mine = space().enter();
+    *mine = wait_for_space(tail);
   }
   leave();
   wake(items(), claimed);
   return status;
 }
 
-Status Channel::place_large(const Message& message, Registration* mine, Fault* fault) {
+Status Channel::place_large(const Message& message, bool wait_for_lock, Registration* mine, Fault* fault) {
   if (!arena_.can_hold(message.size_bytes)) return Status::too_large;
   ChannelControl& control = *memory_.control;
   std::uint64_t block = no_block;
   bool unbacked = false;
   auto give_up = [&](Status why) {
-    if (why == Status::full && mine != nullptr) {
-      control.memory_waiters = 1;
-      control.counters.put_waits++;
-      *mine = space().enter();
-    }
+    if (why == Status::full && mine != nullptr) *mine = wait_for_space(control.tail.load(std::memory_order_relaxed));
     if (block != no_block) arena_.free(block);
     leave();
     return why;
   };
 
-  Status status = enter(true, fault);
+  Status status = enter(wait_for_lock, fault);
   if (status != Status::ok) return status;
   status = room_at(control.tail.load(std::memory_order_relaxed), fault);
   if (status == Status::ok) status = arena_.allocate(message.size_bytes, token(), &block, &unbacked, fault);

@@ -83,24 +83,17 @@ Status Channel::begin_stream(const Message& message, StreamPut* progress, Regist
     *progress = StreamPut{block, tail, 0};
   } else {
     if (block != no_block) arena_.free(block);
-    if (status == Status::full) {
-      control.memory_waiters = 1;
-      control.counters.put_waits++;
-      *mine = space().enter();
-    }
+    if (status == Status::full) *mine = wait_for_space(tail);
   }
   leave();
   wake(items(), claimed);
   return status;
 }
 
-// Sleeps until `moving` is no longer `seen`, or the state changes. ok = look again.
-Status Channel::await_stream(EventWord event, Shared64& moving, std::uint64_t seen, Shared32& state, Wait wait,
-                             Fault* fault) {
-  std::uint32_t old_state = state.load(std::memory_order_relaxed);
-  auto moved = [&] {
-    return moving.load(std::memory_order_acquire) != seen || state.load(std::memory_order_acquire) != old_state;
-  };
+// Sleeps until `moving` is no longer `seen`, or `state` no longer what the caller saw before. ok = look again.
+Status Channel::await_stream(EventWord event, Shared64& moving, std::uint64_t seen, Shared32& state,
+                             StreamState seen_state, Wait wait, Fault* fault) {
+  auto moved = [&] { return moving.load(std::memory_order_acquire) != seen || state_of(state) != seen_state; };
   if (get_spin_.until(wait.deadline_ns, moved)) return Status::ok;
   if (wait.deadline_ns == 0) return Status::timed_out;
   Status status = enter(true, fault);
@@ -112,14 +105,15 @@ Status Channel::await_stream(EventWord event, Shared64& moving, std::uint64_t se
   return already ? Status::ok : doze(event, mine, wait.deadline_ns, fault);
 }
 
-// Whether the participant that is the block's owner or co-owner has ended.
+// Whether the process that is the block's owner or co-owner has ended. One that has let go properly is none.
 bool Channel::side_has_died(std::uint64_t block, std::uint32_t BlockHeader::* side) {
   Fault ignored;
   if (enter(true, &ignored) != Status::ok) return false;
   const BlockHeader* header = arena_.find(block, 0);
   std::uint32_t participant = header != nullptr ? header->*side : owner_none;
   leave();
-  return participant != owner_queued && !token_is_alive(memory_.participants, participant);
+  bool is_process = participant != owner_queued && participant != owner_none;
+  return is_process && !token_is_alive(memory_.participants, participant);
 }
 
 Status Channel::put_stream(const Message& message, StreamPut* progress, Wait wait, Fault* fault) {
@@ -142,8 +136,8 @@ Status Channel::put_stream(const Message& message, StreamPut* progress, Wait wai
     std::uint64_t read = stream->read.load(std::memory_order_acquire);
     std::uint64_t room = capacity - std::min(capacity, progress->written - read);
     if (room == 0) {
-      Status status = await_stream(EventWord(stream->room), stream->read, read, stream->state, wait, fault);
-      if (status == Status::ok) continue;
+      Status status = await_stream(EventWord(stream->room), stream->read, read, stream->state, state, wait, fault);
+      if (status == Status::ok || state_of(stream->state) != state) continue;
       if (status == Status::timed_out) abort_stream(progress);
       if (status != Status::interrupted) return status;
       // A dead consumer: start again with a new slot for another one.
@@ -216,10 +210,11 @@ Status Channel::read_stream(const Received& received, std::uint64_t offset, std:
       *size_bytes = piece;
       return Status::ok;
     }
-    if (state_of(stream->state) == StreamState::aborted) return Status::aborted;
-    Status status = await_stream(EventWord(stream->data), stream->written, written, stream->state, wait, fault);
-    if (status == Status::ok) continue;
-    if (status == Status::interrupted && state_of(stream->state) == StreamState::aborted) return Status::aborted;
+    StreamState state = state_of(stream->state);
+    if (state == StreamState::aborted) return Status::aborted;
+    Status status =
+        await_stream(EventWord(stream->data), stream->written, written, stream->state, state, wait, fault);
+    if (status == Status::ok || state_of(stream->state) != state) continue;
     if (status == Status::interrupted && stream->written.load(std::memory_order_acquire) == written) {
       if (side_has_died(received.block, &BlockHeader::co_owner)) return Status::aborted;
     }
@@ -230,9 +225,16 @@ Status Channel::read_stream(const Received& received, std::uint64_t offset, std:
 void Channel::finish_stream(const Received& received, bool complete) {
   Fault ignored;
   if (enter(true, &ignored) != Status::ok) return;
+  std::uint64_t capacity = 0;
+  const StreamHeader* stream = stream_at(received.block, &capacity);
+  bool is_withdrawn = !complete && stream != nullptr && state_of(stream->state) == StreamState::aborted;
+  bool producer_died = !complete && stream != nullptr && stream->written.load(std::memory_order_relaxed) < received.length;
   end_stream(received.block, complete ? StreamState::finished : StreamState::aborted);
   arena_.drop_owner(received.block);
+  // Nobody gets this message, so nobody will call task_done() for it.
+  bool all_done = (is_withdrawn || producer_died) && count_as_done();
   leave();
+  if (all_done) finished().wake_all();
 }
 
 }  // namespace interproc

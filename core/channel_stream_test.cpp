@@ -27,7 +27,9 @@ class Producer {
   }
   // Until the window is full: whatever the consumer does not take.
   void fill_window() {
-    while (progress_.written < window_bytes) CHECK_EQ(step(far_deadline_ns()), Status::interrupted);
+    Status status = Status::interrupted;
+    while (progress_.written < window_bytes && status == Status::interrupted) status = step(far_deadline_ns());
+    CHECK_EQ(status, Status::interrupted);
   }
   void abort() { channel_.abort_stream(&progress_); }
   const StreamPut& progress() const { return progress_; }
@@ -48,16 +50,19 @@ Status take(Channel& channel, Received* received) {
   return status;
 }
 
-Status read(Channel& channel, const Received& received, std::uint64_t offset, Bytes* piece) {
+// Reads on from the end of `*bytes` until at least `size_bytes` came; stops early with what is not ok.
+Status read_up_to(Channel& channel, const Received& received, std::uint64_t size_bytes, Bytes* bytes) {
   Fault fault;
-  piece->resize(100'000);
-  std::size_t size_bytes = 0;
-  Status status;
-  do {
-    status = channel.read_stream(received, offset, piece->data(), piece->size(), &size_bytes, {far_deadline_ns()}, &fault);
-  } while (status == Status::interrupted);
-  piece->resize(size_bytes);
-  return status;
+  while (bytes->size() < size_bytes) {
+    std::size_t offset = bytes->size();
+    std::size_t piece = 0;
+    bytes->resize(std::min<std::uint64_t>(received.length, offset + 100'000));
+    Status status = channel.read_stream(received, offset, bytes->data() + offset, bytes->size() - offset, &piece,
+                                        {far_deadline_ns()}, &fault);
+    bytes->resize(offset + piece);
+    if (status != Status::ok && status != Status::interrupted) return status;
+  }
+  return Status::ok;
 }
 
 void expect_nothing_left(Channel& channel) {
@@ -133,6 +138,7 @@ TEST(a_stream_is_read_in_pieces_of_any_size) {
                                           {far_deadline_ns()}, &fault);
       if (status == Status::interrupted) continue;
       CHECK_EQ(status, Status::ok);
+      if (status != Status::ok) break;
       CHECK(size_bytes > 0 && size_bytes <= piece_bytes);
       offset += size_bytes;
     }
@@ -242,10 +248,8 @@ TEST(a_consumer_that_gives_up_lets_the_producer_go) {
     std::thread producer([&] { CHECK_EQ(put(channel, huge), Status::ok); });
     Received received;
     CHECK_EQ(take(channel, &received), Status::ok);
-    Bytes piece;
-    for (std::uint64_t offset = 0; offset < read_bytes; offset += piece.size()) {
-      CHECK_EQ(read(channel, received, offset, &piece), Status::ok);
-    }
+    Bytes bytes;
+    CHECK_EQ(read_up_to(channel, received, read_bytes, &bytes), Status::ok);
     channel.finish_stream(received, false);
     producer.join();
     expect_nothing_left(channel);
@@ -276,13 +280,8 @@ TEST(reading_ends_at_its_deadline_and_goes_on_later) {
     } while (put_status == Status::interrupted);
     CHECK_EQ(put_status, Status::ok);
   });
-  while (offset < bytes.size()) {
-    status = channel.read_stream(received, offset, bytes.data() + offset, bytes.size() - offset, &size_bytes,
-                                 {far_deadline_ns()}, &fault);
-    CHECK(status == Status::ok || status == Status::interrupted);
-    if (failed(status)) break;
-    offset += size_bytes;
-  }
+  bytes.resize(offset);
+  CHECK_EQ(read_up_to(channel, received, huge.size(), &bytes), Status::ok);
   channel.finish_stream(received, true);
   rest.join();
   CHECK(bytes == huge);
@@ -328,15 +327,12 @@ FORK_TEST(a_producer_that_dies_in_the_middle_aborts_the_stream) {
       pid_t child = start_child([&] { put(channel, huge); });
       Received received;
       CHECK_EQ(take(channel, &received), Status::ok);
-      Bytes piece;
-      CHECK_EQ(read(channel, received, 0, &piece), Status::ok);
+      Bytes bytes;
+      CHECK_EQ(read_up_to(channel, received, 1, &bytes), Status::ok);
       kill_child(child);
       if (swept) ChannelTestAccess::sweep(channel);
-      std::uint64_t offset = piece.size();
-      Status status;
-      while ((status = read(channel, received, offset, &piece)) == Status::ok) offset += piece.size();
-      CHECK_EQ(status, Status::aborted);
-      CHECK(offset < huge.size());
+      CHECK_EQ(read_up_to(channel, received, huge.size(), &bytes), Status::aborted);
+      CHECK(bytes.size() < huge.size());
       channel.finish_stream(received, false);
       CHECK_EQ(put(channel, small), Status::ok);
       expect(channel, small);
@@ -348,7 +344,6 @@ FORK_TEST(a_producer_that_dies_in_the_middle_aborts_the_stream) {
 FORK_TEST(a_producer_that_dies_before_anybody_took_the_stream_is_skipped) {
   for (LockKind kind : lock_kinds()) {
     Channel channel(make_segment(narrow, kind), 0);
-    Shared<Gate> ready;
     for (bool swept : {false, true}) {
       finish_child(start_child([&] {
         Producer producer(channel, huge);
@@ -370,21 +365,10 @@ FORK_TEST(a_producer_that_died_after_its_last_byte_has_sent_its_message) {
   Received received;
   CHECK_EQ(take(channel, &received), Status::ok);
   Bytes bytes;
-  std::uint64_t offset = 0;
-  while (offset + window_bytes < huge.size()) {
-    Bytes piece;
-    CHECK_EQ(read(channel, received, offset, &piece), Status::ok);
-    bytes.insert(bytes.end(), piece.begin(), piece.end());
-    offset += piece.size();
-  }
+  CHECK_EQ(read_up_to(channel, received, huge.size() - window_bytes, &bytes), Status::ok);
   finish_child(child);
   ChannelTestAccess::sweep(channel);
-  while (offset < huge.size()) {
-    Bytes piece;
-    CHECK_EQ(read(channel, received, offset, &piece), Status::ok);
-    bytes.insert(bytes.end(), piece.begin(), piece.end());
-    offset += piece.size();
-  }
+  CHECK_EQ(read_up_to(channel, received, huge.size(), &bytes), Status::ok);
   channel.finish_stream(received, true);
   CHECK(bytes == huge);
   expect_nothing_left(channel);
@@ -398,12 +382,8 @@ FORK_TEST(a_consumer_that_dies_in_the_middle_leaves_the_message_to_another) {
       pid_t child = start_child([&] {
         Received received;
         CHECK_EQ(take(channel, &received), Status::ok);
-        Bytes piece;
-        std::uint64_t offset = 0;
-        while (offset < huge.size() / 2) {
-          CHECK_EQ(read(channel, received, offset, &piece), Status::ok);
-          offset += piece.size();
-        }
+        Bytes bytes;
+        CHECK_EQ(read_up_to(channel, received, huge.size() / 2, &bytes), Status::ok);
         half_read->open();
         await_death();
       });
@@ -424,8 +404,8 @@ FORK_TEST(when_both_sides_die_nothing_is_left) {
   pid_t consumer = start_child([&] {
     Received received;
     CHECK_EQ(take(channel, &received), Status::ok);
-    Bytes piece;
-    CHECK_EQ(read(channel, received, 0, &piece), Status::ok);
+    Bytes bytes;
+    CHECK_EQ(read_up_to(channel, received, 1, &bytes), Status::ok);
     half_read->open();
     await_death();
   });

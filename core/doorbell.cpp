@@ -11,8 +11,10 @@ Doorbell::~Doorbell() {
 
 bool Doorbell::has_own() const { return own_fd_ >= 0 && own_inode_ == memory_.control->doorbell_inode; }
 
-bool Doorbell::is_empty() const {
-  return memory_.control->head.load(std::memory_order_relaxed) == memory_.control->tail.load(std::memory_order_relaxed);
+bool Doorbell::should_be_readable() const {
+  const ChannelControl& control = *memory_.control;
+  bool is_empty = control.head.load(std::memory_order_relaxed) == control.tail.load(std::memory_order_relaxed);
+  return !is_empty || control.shutdown.load(std::memory_order_relaxed) != 0;
 }
 
 Status Doorbell::arm(std::uint32_t token, int* fd, Fault* fault) {
@@ -38,14 +40,14 @@ Status Doorbell::arm(std::uint32_t token, int* fd, Fault* fault) {
   }
   me->doorbell_fd = own_fd_;
   count_watchers();
-  if (!is_empty()) platform::ring_doorbell(own_fd_);
+  if (should_be_readable()) platform::ring_doorbell(own_fd_);
   *fd = own_fd_;
   return Status::ok;
 }
 
 Status Doorbell::arm_lifeline(Fault* fault) {
   memory_.control->armed.store(1, std::memory_order_relaxed);
-  return is_empty() ? Status::ok : platform::ring_reading_end(clear_fd_, fault);
+  return should_be_readable() ? platform::ring_reading_end(clear_fd_, fault) : Status::ok;
 }
 
 Status Doorbell::ring(Fault* fault) {
@@ -71,6 +73,19 @@ void Doorbell::clear() {
   }
   Fault ignored;  // a doorbell that stays readable although empty is harmless
   if (has_own() || fetch(&ignored) == Status::ok) platform::clear_doorbell(own_fd_);
+}
+
+void Doorbell::repair() {
+  count_watchers();
+  if (memory_.control->armed.load(std::memory_order_relaxed) == 0) return;
+  Fault ignored;  // whoever waits on it looks again at the watchdog's tick
+  if (!should_be_readable()) {
+    clear();
+  } else if (lifeline_ && ring_fd_ < 0) {
+    platform::ring_reading_end(clear_fd_, &ignored);
+  } else {
+    ring(&ignored);
+  }
 }
 
 Status Doorbell::fetch(Fault* fault) {

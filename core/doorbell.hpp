@@ -33,13 +33,15 @@ class Doorbell {
   Status arm_lifeline(Fault* fault);
   Status ring(Fault* fault);
   void clear();
+  // After a death: readable or not, as it should be.
+  void repair();
   // After participants went: how many watchers are left.
   void count_watchers();
 
  private:
   Status fetch(Fault* fault);
   bool has_own() const;
-  bool is_empty() const;
+  bool should_be_readable() const;
 
   const ChannelMemory& memory_;
   int own_fd_ = -1;

@@ -136,6 +136,7 @@ struct ChannelControl {
   alignas(cache_line) Shared64 head;  // position of the next message to take; consumers, lock
   alignas(cache_line) Shared64 tail;  // position of the next message to put; producers, lock
   Shared64 done;                      // task_done() calls; lock
+  std::uint64_t dropped_from;         // head when shutdown became 2: what was released since was dropped; lock
 
   alignas(cache_line) EventWords items;  // consumers sleep here
   EventWords space;                      // producers sleep here
@@ -154,7 +155,8 @@ struct ChannelControl {
   std::uint64_t doorbell_inode;                   // identity of the doorbell pipe; lock
 
   alignas(cache_line) std::uint64_t arena_end;  // blocks lie before it; lock
-  std::uint64_t arena_backed;                   // bytes before it are backed by memory; lock
+  std::uint64_t arena_backed;                   // bytes before it are all backed by memory; lock
+  std::uint64_t arena_touched;                  // bytes from here on were never touched, or given back; lock
   std::uint64_t arena_used;                     // bytes in live blocks, headers included; lock
   std::uint64_t arena_free;                     // bytes in free lists that hold memory; lock
   std::uint64_t blocks_used;                    // lock

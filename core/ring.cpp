@@ -28,7 +28,7 @@ Status Ring::take_chunk(std::uint32_t* chunk, Fault* fault) {
   if (control.warm_chunks < memory_.chunk_count) {
     *chunk = control.warm_chunks;
     control.warm_chunks = memory_.links[*chunk];
-    control.warm_chunk_count--;
+    if (control.warm_chunk_count > 0) control.warm_chunk_count--;
     return Status::ok;
   }
   std::uint32_t fresh = control.fresh_chunk;
@@ -80,7 +80,10 @@ void Ring::trim(std::uint32_t keep_chunks) {
   ChannelControl& control = *memory_.control;
   for (std::uint32_t i = 0; i < most_trimmed_at_once && control.warm_chunk_count > keep_chunks; i++) {
     std::uint32_t chunk = control.warm_chunks;
-    if (chunk >= memory_.chunk_count) return;
+    if (chunk >= memory_.chunk_count) {
+      control.warm_chunk_count = 0;
+      return;
+    }
     control.warm_chunks = memory_.links[chunk];
     control.warm_chunk_count--;
     give_back(chunk);
@@ -93,7 +96,7 @@ void Ring::rebuild() {
   std::uint64_t tail = control.tail.load(std::memory_order_relaxed);
   std::uint64_t first = head / chunk_slots;
   std::uint64_t last = (tail + chunk_slots - 1) / chunk_slots;  // an unfinished chunk is in use even when all is taken
-  if (last - first > memory_.chunk_count) last = first + memory_.chunk_count;
+  if (last < first || last - first > memory_.chunk_count) last = first + memory_.chunk_count;
 
   // Marks the chunks in use in their own links, where a free chunk's successor would be.
   constexpr std::uint32_t in_use = no_chunk - 1;

@@ -83,6 +83,9 @@ Status Segment::attach(int fd, const std::uint8_t* uuid, std::shared_ptr<Segment
   } else if (header.size_bytes != size_bytes) {
     *fault = Fault{0, "size in the header", header.size_bytes, size_bytes};
     status = Status::bad_segment;
+  } else if (header.channel_count == 0 || header.channel_count > max_channels) {
+    *fault = Fault{0, "channel index", header.channel_count, max_channels};
+    status = Status::bad_segment;
   } else if (uuid != nullptr && memcmp(uuid, header.uuid, sizeof header.uuid) != 0) {
     *fault = Fault{0, "identity of the segment", 0, 0};
     status = Status::peer_gone;

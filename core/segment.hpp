@@ -15,7 +15,7 @@ namespace interproc {
 
 struct ChannelOptions {
   std::uint64_t max_items = 0;      // 0 = unbounded
-  std::uint64_t max_bytes = 0;      // 0 = half of the machine's memory
+  std::uint64_t max_bytes = 0;      // 0 = half of the machine's memory; at least 64 KiB
   std::uint64_t virtual_bytes = 0;  // address space for each of ring and arena; 0 = by machine and RLIMIT_AS
 };
 
@@ -26,8 +26,8 @@ class Segment {
   static Status create(std::uint32_t channel_count, const ChannelOptions& options, std::shared_ptr<Segment>* segment,
                        Fault* fault);
 
-  // Takes ownership of `fd` on success only. `uuid` (16 bytes) may be null; else it must match. Faults: bad_segment,
-  // layout_mismatch, foreign_namespace, lock_unsupported, out_of_memory, system_error.
+  // Takes ownership of `fd` on success only. `uuid` (16 bytes) may be null; peer_gone if it does not match. Faults:
+  // bad_segment, layout_mismatch, foreign_namespace, lock_unsupported, peer_gone, out_of_memory, system_error.
   static Status attach(int fd, const std::uint8_t* uuid, std::shared_ptr<Segment>* segment, Fault* fault);
 
   ~Segment();

@@ -6,6 +6,7 @@ What cannot travel raises in `put`, on the line that put it, and the error says 
 """
 
 import sys
+import threading
 
 import interproc
 
@@ -40,7 +41,7 @@ def main():
     print([results.get() for _ in range(3)])
 
     try:
-        jobs.put({"numbers": [1, 2], "log": sys.stdout})
+        jobs.put((print, {"numbers": [1, 2], "guard": threading.Lock()}))
     except TypeError as error:
         print("put raised:", error)
 

@@ -2,8 +2,8 @@
 
     python examples/pipe_request_response.py
 
-The child keeps state between requests. A request that fails comes back as the exception. When the parent closes its
-end, the child's `recv` raises EOFError, and it ends; it would also if the parent were killed.
+The child keeps state between requests; a request that fails comes back as the exception. None is the last request. The
+child is a daemon, so it also ends when the parent is killed.
 """
 
 import interproc
@@ -11,11 +11,7 @@ import interproc
 
 def keep_accounts(connection):
     balances = {}
-    while True:
-        try:
-            name, amount = connection.recv()
-        except EOFError:
-            return
+    for name, amount in iter(connection.recv, None):
         try:
             balances[name] = balances.get(name, 0) + amount
             connection.send(balances[name])
@@ -24,16 +20,16 @@ def keep_accounts(connection):
 
 
 def main():
-    parent_end, child_end = interproc.Pipe()
-    child = interproc.Process(target=keep_accounts, args=(child_end,))
+    connection, child_end = interproc.Pipe()
+    child = interproc.Process(target=keep_accounts, args=(child_end,), daemon=True)
     child.start()
-    child_end.close()  # the child has its own; end of file comes when the last copy is closed
+    child_end.close()  # the child has its own
 
     for request in [("ada", 10), ("bob", 5), ("ada", -3), ("bob", "much")]:
-        parent_end.send(request)
-        print(request, "->", repr(parent_end.recv()))
+        connection.send(request)
+        print(request, "->", repr(connection.recv(timeout=60)))
 
-    parent_end.close()
+    connection.send(None)
     child.join()
     print("child ended with", child.exitcode)
 

@@ -6,7 +6,8 @@
  *
  * THREADS, ROUNDS  each thread takes the lock ROUNDS times
  * KILLS            how many threads may be killed
- * PATIENCE         1: a sleep may time out at any moment;  0: it never does
+ * PATIENCE         FOR_EVER: no sleep times out.  ANY_TIME: it may at any moment.  LAST_RESORT: it does when nobody
+ *                  else can move
  * LIVENESS         1: no kernel; who has timed out asks whether the owner is dead and takes the word over
  * STRICT           1: the judge does not excuse the one hole that only the timeout covers (see `hole`)
  */
@@ -244,7 +245,10 @@ inside:
     :: must_wake -> wake_one()
     :: else
     fi;
-    atomic { unserved--; must_wake = false; rounds = 0; seen = 0; keep_waiters = false; died = false; timed_out = false }
+    atomic {
+      unserved--;
+      must_wake = false; rounds = 0; seen = 0; keep_waiters = false; died = false; timed_out = false
+    }
   }
 }
 
@@ -258,7 +262,7 @@ proctype killer() {
 }
 
 #ifdef SERVED
-/* Needs weak fairness: everybody alive who can run does run. */
+/* With ANY_TIME: under weak fairness, that is, whoever can always run does run some time. */
 ltl served { <> (unserved == 0) }
 #else
 active proctype judge() {

@@ -1,14 +1,15 @@
-/* Sleeping and waking around the ring: core/event_word.hpp with the loops of channel_put.cpp and channel_get.cpp.
+/* Producers and consumers around a ring: the loops of core/channel_put.cpp and core/channel_get.cpp.
  *
- * The lock is abstract (lock.pml is about it): it is free or somebody's, and after the death of its owner the next one
- * recovers before anything else. The event word's `ev` would count for ever; what a sleeper does with it is to ask
- * whether it moved since it was read, so the model keeps just that, per sleeper; `generation` likewise.
- * Producers sleep on `space` and consumers on `items`. Waking picks any sleeper.
+ * A put fills the slot, commits with one store of `tail`, claims a sleeper, unlocks, wakes; a get copies the slot out,
+ * releases with one store of `head`, claims, unlocks, wakes, returns. Every statement outside `atomic` and `d_step` is
+ * one step that others, and death, may come before or after.
  *
  * PRODUCERS, PUTS, CONSUMERS, GETS, CAPACITY   who puts and takes how many; BATCH items go in with one commit
- * KILL      PRODUCER, CONSUMER: one of them may be killed at any step
- * WATCHDOG  NEVER: a sleep ends by a wake only.  ONCE: when everything has come to rest, all bounds run out, once.
- *           ANY_TIME: a bound may run out at any moment.  IMPATIENT: only the first consumer's does, and it gives up
+ * SPACE_CLAIM  how many producers one freed place wakes: 1, or EVERYBODY as for who waits for memory
+ * KILL         PRODUCER, CONSUMER: one of them is killed, at any step
+ * WATCHDOG     NEVER: a sleep ends by a wake only.  BOUNDED: EARLY sleeps run out at any moment, and once everything
+ *              has come to rest all do.  IMPATIENT: only the first consumer's sleep runs out, and then it gives up
+ * PASS_ON      0: whose sleep ran out keeps a wake that may have been meant for it
  */
 #ifndef PRODUCERS
 #define PRODUCERS 1
@@ -28,6 +29,10 @@
 #ifndef BATCH
 #define BATCH 1
 #endif
+#define EVERYBODY 16
+#ifndef SPACE_CLAIM
+#define SPACE_CLAIM 1
+#endif
 #define NOT_ANY 0
 #define PRODUCER 1
 #define CONSUMER 2
@@ -35,268 +40,34 @@
 #define KILL NOT_ANY
 #endif
 #define NEVER 0
-#define ONCE 1
-#define ANY_TIME 2
-#define IMPATIENT 3
+#define BOUNDED 1
+#define IMPATIENT 2
 #ifndef WATCHDOG
 #define WATCHDOG NEVER
+#endif
+#ifndef PASS_ON
+#define PASS_ON 1
+#endif
+#ifndef EARLY
+#define EARLY 0
 #endif
 
 #define TASKS (PRODUCERS + CONSUMERS)
 #define NOBODY TASKS
-#define SPACE 0
-#define ITEMS 1
-#define is_on(word, task) ((word == SPACE) == (task < PRODUCERS))
 
-byte lock = NOBODY;
-bool owner_died;
+byte victim = NOBODY;           /* SIGKILL was sent */
+byte live[2];                   /* producers still putting; consumers still taking */
+bool done[TASKS];
+
+#include "event_word.pml"
+
 byte head, tail;
-byte slot[CAPACITY];            /* the number of the item, 1.. ; 0 = never written */
+byte slot[CAPACITY];            /* the number of the item, from 1; 0 = never written */
 
-byte waiters[2];                /* of `space` and of `items` */
-bool registered[TASKS];         /* has read the word and not come back from its sleep yet */
-bool moved[TASKS];              /* `ev` moved since then */
-bool restarted[TASKS];          /* `generation` moved since then */
-bool asleep[TASKS];
-bool ran_out[TASKS];            /* the sleep ended by its bound */
-
-/* What is true, beside what the words say. */
-byte victim = NOBODY;
-byte sleeping[2];               /* how many are asleep */
-byte owed[2];                   /* wakes claimed and not yet issued */
-byte lost[2];                   /* of these, died with their waker */
+/* What is true, beside what the ring says. */
 bool delivered[PRODUCERS * PUTS + 1];
 byte delivered_count;
 byte in_dead_hands;             /* taken from the ring by a consumer that died before it could return */
-byte live[2];                   /* producers still putting; consumers still taking */
-bool begun[TASKS];
-bool done[TASKS];
-#define EVERYBODY 16
-
-/* A sleeper is counted, or its wake is on the way, or that wake died with a killed waker. */
-#define check_count(word) assert(owner_died || sleeping[word] <= waiters[word] + owed[word] + lost[word])
-
-inline each_moves(word, generation_too) {
-  for (other : 0 .. TASKS - 1) {
-    if
-    :: is_on(word, other) && registered[other] -> moved[other] = true; restarted[other] = restarted[other] || generation_too
-    :: else
-    fi
-  }
-  other = 0
-}
-
-inline wake_up(word, task, by_bound) {
-  asleep[task] = false;
-  ran_out[task] = by_bound;
-  sleeping[word]--
-}
-
-/* Every sleeper of the word, by a wake or by its bound. */
-inline wake_every(word, by_bound) {
-  for (other : 0 .. TASKS - 1) {
-    if
-    :: is_on(word, other) && asleep[other] -> wake_up(word, other, by_bound)
-    :: else
-    fi
-  }
-  other = 0
-}
-
-/* One sleeper of the word, any of them. */
-inline wake_any(word) {
-  if
-  :: is_on(word, 0) && asleep[0] -> wake_up(word, 0, false)
-  :: is_on(word, 1) && asleep[1] -> wake_up(word, 1, false)
-#if PRODUCERS + CONSUMERS > 2
-  :: is_on(word, 2) && asleep[2] -> wake_up(word, 2, false)
-#endif
-#if PRODUCERS + CONSUMERS > 3
-  :: is_on(word, 3) && asleep[3] -> wake_up(word, 3, false)
-#endif
-#if PRODUCERS + CONSUMERS > 4
-  :: is_on(word, 4) && asleep[4] -> wake_up(word, 4, false)
-#endif
-  fi
-}
-
-inline restart(word) {
-  waiters[word] = 0;
-  lost[word] = 0;
-#ifndef MUTANT_QUIET_RECOVERY
-  each_moves(word, true)
-#endif
-}
-
-/* Producers are alike, and so are consumers: where none of a kind is singled out, they begin in order. */
-#define may_begin(task) (task == 0 || task == PRODUCERS || begun[task - 1] || is_singled_out(task))
-#define is_singled_out(task) ((KILL == PRODUCER && task < PRODUCERS) || ((KILL == CONSUMER || WATCHDOG == IMPATIENT) && task >= PRODUCERS))
-
-inline enter() {
-  atomic {
-    lock == NOBODY && may_begin(me) ->
-    lock = me;
-    begun[me] = true;
-    if
-    :: owner_died ->
-       owner_died = false;
-       restart(SPACE);
-       restart(ITEMS);
-#ifndef MUTANT_QUIET_RECOVERY
-       wake_every(SPACE, false);
-       wake_every(ITEMS, false)
-#endif
-    :: else
-    fi
-  }
-}
-
-inline leave() {
-  atomic { lock = NOBODY; check_count(SPACE); check_count(ITEMS) }
-}
-
-inline register(word) {
-  waiters[word]++;
-  registered[me] = true;
-  moved[me] = false;
-  restarted[me] = false
-}
-
-/* One step: a death inside it would leave nothing that the recovery does not overwrite. */
-inline claim(word, count) {
-  d_step {
-    if
-    :: waiters[word] > 0 ->
-       claimed = (count < waiters[word] -> count : waiters[word]);
-       claimed_on = word;
-       waiters[word] = waiters[word] - claimed;
-       owed[word] = owed[word] + claimed;
-#ifndef MUTANT_FROZEN_WORD
-       each_moves(word, false)
-#endif
-    :: else
-    fi
-  }
-}
-
-/* Wakes `claimed` sleepers; when it meets nobody although the count says so, starts a new generation. */
-inline wake(word) {
-  if
-  :: atomic {
-       claimed > 0 ->
-       met = 0;
-       do
-       :: met < claimed && sleeping[word] > 0 -> wake_any(word); met++
-       :: else -> break
-       od;
-       met_nobody = (met == 0);
-       met = 0;
-       owed[word] = owed[word] - claimed;
-       claimed = 0;
-       claimed_on = 0;
-       check_count(word)
-     };
-     if
-     :: met_nobody ->
-        enter();
-        d_step {
-          met_nobody = false;
-          if
-          :: waiters[word] > 0 -> restart(word); owed[word] = owed[word] + EVERYBODY; repairing = true; claimed_on = word
-          :: else
-          fi
-        };
-        leave();
-        if
-        :: d_step {
-             repairing ->
-             repairing = false;
-             claimed_on = 0;
-             wake_every(word, false);
-             owed[word] = owed[word] - EVERYBODY;
-             check_count(word)
-           }
-        :: !repairing
-        fi
-     :: !met_nobody
-     fi
-  :: claimed == 0
-  fi
-}
-
-/* After the sleep: forget it and look at the ring again. */
-inline back() {
-  registered[me] = false;
-  moved[me] = false;
-  restarted[me] = false;
-  slept = false;
-#if WATCHDOG != IMPATIENT
-  ran_out[me] = false
-#endif
-}
-
-#ifdef MUTANT_LEAVES_TWICE
-#define was_taken_off restarted[me]
-#else
-#define was_taken_off (restarted[me] || (slept && !ran_out[me]))
-#endif
-
-/* From the registration to the next attempt: Channel::doze. */
-inline doze(word) {
-  atomic {
-    if
-    :: moved[me]
-    :: else -> asleep[me] = true; sleeping[word]++; slept = true; check_count(word)
-    fi
-  };
-#if WATCHDOG == ANY_TIME || WATCHDOG == IMPATIENT
-end_bounded:
-  if
-  :: !asleep[me]
-  :: atomic { asleep[me] && (WATCHDOG == ANY_TIME || me == PRODUCERS) -> wake_up(word, me, true) }
-  fi;
-#endif
-end_asleep:
-  if
-  :: atomic { !asleep[me] && was_taken_off -> back() }
-  :: !asleep[me] && !was_taken_off ->
-     enter();
-     if
-     :: d_step { !moved[me] && !restarted[me] -> waiters[word]-- }
-     :: else ->
-        if
-#ifdef MUTANT_LEAVES_TWICE
-        :: waiters[word] > 0 -> waiters[word]--
-#endif
-        :: slept -> claim(word, 1)
-        :: else
-        fi
-     fi;
-     leave();
-     wake(word);
-     atomic { back() }
-  fi
-}
-
-inline die(word) {
-  if
-  :: asleep[me] -> wake_up(word, me, false)
-  :: else
-  fi;
-  if
-  :: lock == me -> lock = NOBODY; owner_died = true
-  :: else
-  fi;
-  if
-  :: repairing -> claimed = EVERYBODY
-  :: else
-  fi;
-  owed[claimed_on] = owed[claimed_on] - claimed;
-  lost[claimed_on] = lost[claimed_on] + claimed;
-  registered[me] = false; moved[me] = false; restarted[me] = false; ran_out[me] = false;
-  claimed = 0; claimed_on = 0; met = 0; met_nobody = false; repairing = false; slept = false; left = 0;
-  live[word]--
-}
 
 #define room (CAPACITY - (tail - head))
 
@@ -368,8 +139,12 @@ proctype consumer(byte me) {
     do
     :: enter();
        if
+#ifdef MUTANT_REGISTERS_LATE
+       :: head == tail -> leave(); atomic { register(ITEMS) };
+#else
        :: atomic { head == tail -> register(ITEMS) };
           leave();
+#endif
           doze(ITEMS);
 #if WATCHDOG == IMPATIENT
           atomic {
@@ -386,7 +161,7 @@ proctype consumer(byte me) {
 #else
           head++;
 #endif
-          claim(SPACE, 1);
+          claim(SPACE, SPACE_CLAIM);
           leave();
           wake(SPACE);
           atomic {
@@ -417,7 +192,7 @@ proctype consumer(byte me) {
 #endif
 }
 
-/* Producers are alike, and so are consumers. */
+/* All of a kind are alike: it is enough to kill the first. */
 proctype killer() {
   byte first = (KILL == PRODUCER -> 0 : PRODUCERS);
   if
@@ -430,18 +205,18 @@ proctype killer() {
 #define settled ((live[SPACE] == 0 || room == 0) && (live[ITEMS] == 0 || head == tail))
 
 #ifdef SETTLES
-/* Needs weak fairness: everybody alive who can run does run. */
 ltl settles { <> [] settled }
-#else
+#endif
+
 active proctype judge() {
-#if WATCHDOG == ONCE
+#if WATCHDOG == BOUNDED
   atomic { byte other; timeout -> wake_every(SPACE, true); wake_every(ITEMS, true) };
 #endif
   timeout ->
   assert(settled);
-  assert(delivered_count + in_dead_hands == head && in_dead_hands <= (KILL == CONSUMER -> 1 : 0))    /* nothing lost */
+  assert(delivered_count + in_dead_hands == head);          /* nothing lost but what was in a dead consumer's hands */
+  assert(in_dead_hands <= (KILL == CONSUMER -> 1 : 0))
 }
-#endif
 
 init {
   atomic {

@@ -50,7 +50,7 @@ class Reader(_End):
     def poll(self, timeout: float | None = 0.0) -> bool:
         """Whether there is an object to take; waits for one until `timeout` has passed."""
         self._check_open()
-        return bool(wait([self._queue], timeout))
+        return self._is_ready() or (timeout != 0 and bool(wait([self._queue], timeout)))
 
     def _is_ready(self) -> bool:
         return self._queue._is_ready()

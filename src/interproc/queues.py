@@ -59,7 +59,7 @@ class SharedQueue(_core.QueueBase[T]):
         return ReadLock(self)
 
     def _is_ready(self) -> bool:
-        return not self.empty()
+        return not self.empty() or self.is_shut_down
 
     def _close_end(self, name: str) -> None:
         self._closed_ends |= {name}

@@ -55,20 +55,14 @@ def work(queue: Any) -> None:
 
 
 def echo(conn: Any) -> None:
-    """Sends back what comes, until the other end closes."""
-    try:
-        while True:
-            conn.send(conn.recv())
-    except EOFError:
-        conn.close()
+    """Sends back what comes, until told to end."""
+    while (message := conn.recv()) != "end":
+        conn.send(message)
 
 
 def echo_bytes(conn: Any) -> None:
-    try:
-        while True:
-            conn.send_bytes(conn.recv_bytes())
-    except EOFError:
-        conn.close()
+    while (message := conn.recv_bytes()) != b"end":
+        conn.send_bytes(message)
 
 
 def send_all(conn: Any, items: list[Any]) -> None:
@@ -146,3 +140,21 @@ def answer(conn: Any) -> str:
 
 def kill_self() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def use_the_vocabulary(start_method: str) -> None:
+    """Makes and uses what a context offers beside queues and pipes."""
+    import interproc
+
+    context = interproc.get_context(start_method)
+    with context.Lock(), context.RLock(), context.Semaphore(), context.BoundedSemaphore(2), context.Condition():
+        pass
+    value, array = context.Value("i", 3), context.Array("d", [1.0, 2.0])
+    assert (value.value, array[:]) == (3, [1.0, 2.0])
+    event, barrier = context.Event(), context.Barrier(1)
+    event.set()
+    assert event.is_set()
+    assert barrier.wait() == 0
+    with context.Manager() as manager:
+        assert manager.dict(a=1)["a"] == 1
+    assert context.cpu_count() >= 1

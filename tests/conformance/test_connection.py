@@ -14,12 +14,6 @@ import interproc
 from interproc.connection import Connection, Pipe
 
 
-@pytest.fixture
-def pipe() -> tuple[Connection, Connection]:
-    """The two ends of a duplex pipe."""
-    return Pipe()
-
-
 def test_simplex_pipe_goes_from_the_second_to_the_first() -> None:
     reader, writer = Pipe(duplex=False)
     assert (reader.readable, reader.writable) == (True, False)
@@ -34,8 +28,8 @@ def test_simplex_pipe_goes_from_the_second_to_the_first() -> None:
         writer.poll()
 
 
-def test_objects_and_bytes_mix(pipe: tuple[Connection, Connection]) -> None:
-    one, other = pipe
+def test_objects_and_bytes_mix() -> None:
+    one, other = Pipe()
     one.send_bytes(pickle.dumps(["pickled", 1]))
     assert other.recv() == ["pickled", 1]
     for value in (["as bytes", 2], "text", 7, b"raw", None):
@@ -43,15 +37,16 @@ def test_objects_and_bytes_mix(pipe: tuple[Connection, Connection]) -> None:
         assert pickle.loads(other.recv_bytes()) == value
 
 
-def test_send_bytes_takes_any_contiguous_buffer(pipe: tuple[Connection, Connection]) -> None:
-    one, other = pipe
-    for buffer in (b"abc", bytearray(b"abc"), memoryview(b"abc"), array("d", [1, 2]), numpy.arange(5)):
+def test_send_bytes_takes_any_contiguous_buffer() -> None:
+    one, other = Pipe()
+    buffers: list[Any] = [b"abc", bytearray(b"abc"), memoryview(b"abc"), array("d", [1, 2]), numpy.arange(5)]
+    for buffer in buffers:
         one.send_bytes(buffer)
         assert other.recv_bytes() == bytes(buffer)
 
 
-def test_send_bytes_sends_the_part_that_was_asked_for(pipe: tuple[Connection, Connection]) -> None:
-    one, other = pipe
+def test_send_bytes_sends_the_part_that_was_asked_for() -> None:
+    one, other = Pipe()
     one.send_bytes(b"0123456789", 3)
     one.send_bytes(b"0123456789", 3, 4)
     one.send_bytes(b"0123456789", 10)
@@ -69,15 +64,16 @@ def test_send_bytes_sends_the_part_that_was_asked_for(pipe: tuple[Connection, Co
     ],
 )
 def test_send_bytes_refuses_parts_outside_of_the_buffer(
-    pipe: tuple[Connection, Connection], offset: int, size: int | None, text: str
+    offset: int, size: int | None, text: str
 ) -> None:
+    one, other = Pipe()
     with pytest.raises(ValueError, match=text):
-        pipe[0].send_bytes(b"0123456789", offset, size)
-    assert not pipe[1].poll()
+        one.send_bytes(b"0123456789", offset, size)
+    assert not other.poll()
 
 
-def test_recv_bytes_into_fills_the_buffer(pipe: tuple[Connection, Connection]) -> None:
-    one, other = pipe
+def test_recv_bytes_into_fills_the_buffer() -> None:
+    one, other = Pipe()
     buffer = bytearray(10)
     one.send_bytes(b"abc")
     assert other.recv_bytes_into(buffer) == 3
@@ -90,8 +86,8 @@ def test_recv_bytes_into_fills_the_buffer(pipe: tuple[Connection, Connection]) -
     assert list(doubles) == [0, 1.5]
 
 
-def test_recv_bytes_into_a_buffer_too_short_hands_the_message_over(pipe: tuple[Connection, Connection]) -> None:
-    one, other = pipe
+def test_recv_bytes_into_a_buffer_too_short_hands_the_message_over() -> None:
+    one, other = Pipe()
     one.send_bytes(b"too long")
     with pytest.raises(interproc.BufferTooShort) as caught:
         other.recv_bytes_into(bytearray(3))
@@ -104,8 +100,8 @@ def test_recv_bytes_into_a_buffer_too_short_hands_the_message_over(pipe: tuple[C
         other.recv_bytes_into(bytearray(3), 4)
 
 
-def test_recv_bytes_beyond_maxlength_drops_that_message_only(pipe: tuple[Connection, Connection]) -> None:
-    one, other = pipe
+def test_recv_bytes_beyond_maxlength_drops_that_message_only() -> None:
+    one, other = Pipe()
     one.send_bytes(b"12345")
     one.send_bytes(b"123")
     with pytest.raises(OSError, match="bad message length"):
@@ -115,8 +111,8 @@ def test_recv_bytes_beyond_maxlength_drops_that_message_only(pipe: tuple[Connect
         other.recv_bytes(-1)
 
 
-def test_poll_tells_whether_something_came(pipe: tuple[Connection, Connection]) -> None:
-    one, other = pipe
+def test_poll_tells_whether_something_came() -> None:
+    one, other = Pipe()
     assert not other.poll()
     assert not other.poll(0.01)
     one.send(1)
@@ -128,8 +124,9 @@ def test_poll_tells_whether_something_came(pipe: tuple[Connection, Connection]) 
     assert other.poll()
 
 
-def test_receive_times_out(pipe: tuple[Connection, Connection]) -> None:
-    for receive in (pipe[0].recv, pipe[0].recv_bytes):
+def test_receive_times_out() -> None:
+    one, _other = Pipe()
+    for receive in (one.recv, one.recv_bytes):
         with pytest.raises(TimeoutError):
             receive(timeout=0.01)
         with pytest.raises(interproc.TimeoutError):
@@ -146,8 +143,8 @@ def test_send_times_out_when_nobody_receives() -> None:
     assert [reader.recv() for _ in range(sent)] == list(range(sent))
 
 
-def test_many_are_sent_and_received_at_once(pipe: tuple[Connection, Connection]) -> None:
-    one, other = pipe
+def test_many_are_sent_and_received_at_once() -> None:
+    one, other = Pipe()
     one.send_many(range(100))
     received: list[int] = []
     while len(received) < 100:
@@ -167,22 +164,22 @@ def test_many_are_sent_and_received_at_once(pipe: tuple[Connection, Connection])
         pickle.dumps,
     ],
 )
-def test_closed_connection_raises_os_error(
-    pipe: tuple[Connection, Connection], use: Callable[[Connection], object]
-) -> None:
-    pipe[0].close()
-    pipe[0].close()
-    assert pipe[0].closed
+def test_closed_connection_raises_os_error(use: Callable[[Connection], object]) -> None:
+    one, _other = Pipe()
+    one.close()
+    one.close()
+    assert one.closed
     with pytest.raises(OSError, match="handle is closed"):
-        use(pipe[0])
+        use(one)
 
 
-def test_with_statement_closes(pipe: tuple[Connection, Connection]) -> None:
-    with pipe[0] as connection:
+def test_with_statement_closes() -> None:
+    one, other = Pipe()
+    with one as connection:
         assert not connection.closed
-    assert pipe[0].closed
+    assert one.closed
     with pytest.raises(EOFError):
-        pipe[1].recv()
+        other.recv()
 
 
 def test_dropped_end_is_a_closed_end() -> None:
@@ -197,8 +194,8 @@ def test_dropped_end_is_a_closed_end() -> None:
         other.send(1)
 
 
-def test_threads_on_one_end_keep_messages_whole(pipe: tuple[Connection, Connection]) -> None:
-    one, other = pipe
+def test_threads_on_one_end_keep_messages_whole() -> None:
+    one, other = Pipe()
     messages = [bytes([index]) * 100_000 for index in range(8)]
 
     def send(message: bytes) -> None:

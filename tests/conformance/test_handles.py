@@ -38,8 +38,7 @@ def test_queue_travels_through_a_pipe(context: SharedMemoryContext, children: Ch
     ours.send({"queue": queue})
     queue.put("content")
     assert ours.recv(timeout=PATIENCE_SECONDS)["queue"].get() == "content"
-    theirs.close()
-    ours.close()
+    ours.send("end")
     children.join()
 
 

@@ -10,6 +10,8 @@ import pytest
 
 import interproc
 from interproc.context import SharedMemoryContext
+from tests.conformance import bodies
+from tests.contexts import Children
 
 SUBMODULES = [
     "connection",
@@ -76,19 +78,9 @@ def test_errors_are_the_ones_users_catch() -> None:
     assert issubclass(interproc.UnsendableError, TypeError)
 
 
-def test_whole_vocabulary_works(context: SharedMemoryContext) -> None:
-    with context.Lock(), context.RLock(), context.Semaphore(), context.BoundedSemaphore(2), context.Condition():
-        pass
-    value, array = context.Value("i", 3), context.Array("d", [1.0, 2.0])
-    assert (value.value, array[:]) == (3, [1.0, 2.0])
-    event, barrier = context.Event(), context.Barrier(1)
-    event.set()
-    assert event.is_set()
-    assert barrier.wait() == 0
-    with context.Manager() as manager:
-        shared = manager.dict(a=1)
-        assert shared["a"] == 1
-    assert context.cpu_count() >= 1
+def test_whole_vocabulary_works(context: SharedMemoryContext, children: Children) -> None:
+    children.start(bodies.use_the_vocabulary, context.get_start_method())
+    children.join()
 
 
 def test_default_start_method_is_shared_with_multiprocessing() -> None:

@@ -17,8 +17,7 @@ def test_duplex_pipe_answers_requests(context: SharedMemoryContext, children: Ch
     for message in [0, "text", b"bytes", None, {"a": [1, 2.5]}, "x" * 3_000_000]:
         ours.send(message)
         assert ours.recv(timeout=PATIENCE_SECONDS) == message
-    theirs.close()
-    ours.close()
+    ours.send("end")
     children.join()
 
 
@@ -29,8 +28,7 @@ def test_bytes_of_every_size_go_through(context: SharedMemoryContext, children: 
     message = os.urandom(1000) * (size // 1000 + 1)
     ours.send_bytes(message, 0, size)
     assert ours.recv_bytes(timeout=PATIENCE_SECONDS) == message[:size]
-    theirs.close()
-    ours.close()
+    ours.send_bytes(b"end")
     children.join()
 
 
@@ -105,8 +103,7 @@ def test_stopped_peer_does_not_hold_up_a_receive_beyond_its_timeout(
         ours.recv(timeout=0.05)
     os.kill(child.pid, signal.SIGCONT)
     assert ours.recv(timeout=PATIENCE_SECONDS) == 2
-    theirs.close()
-    ours.close()
+    ours.send("end")
     children.join()
 
 

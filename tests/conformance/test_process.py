@@ -120,10 +120,9 @@ def test_standard_process_takes_our_objects(context: Any) -> None:
     ours, theirs = context.Pipe()
     process = standard.Process(target=bodies.echo, args=(theirs,))
     process.start()
-    theirs.close()
     ours.send("hello")
     assert ours.recv(timeout=PATIENCE_SECONDS) == "hello"
-    ours.close()
+    ours.send("end")
     process.join()
     assert process.exitcode == 0
 

@@ -82,3 +82,21 @@ def test_interrupt_ends_the_workers(folder: Path, module: Multiprocessing, capfd
             find_source_files(folder), 2, "fork", module, ignore, parse=parse_files, count=interrupt_the_parent
         )
     assert capfd.readouterr().err == ""
+
+
+class Unreadable:
+    """An object that cannot be unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return int, ("no number",)
+
+
+def count_unreadably(identifiers: Any, results: Any, parser_count: int) -> None:
+    """A counter whose result cannot be read, and which then waits for what never comes."""
+    results.put(Unreadable())
+    count_identifiers(identifiers, results, parser_count + 1)
+
+
+def test_result_that_cannot_be_read_raises(folder: Path, module: Multiprocessing) -> None:
+    with pytest.raises(ValueError, match="no number"):
+        index_with_processes(find_source_files(folder), 2, None, module, ignore, count=count_unreadably)

@@ -80,7 +80,7 @@ def test_sender_stopped_inside_a_message_does_not_hold_up_a_timeout(
 ) -> None:
     reader, writer = context.Pipe(duplex=False)
     sender = children.start(bodies.send_megabytes, writer, 50)
-    until(lambda: reader.statistics()["streams"] >= 1)
+    until(lambda: reader.statistics()["receiving"]["streams"] >= 1)
     assert sender.pid is not None
     os.kill(sender.pid, signal.SIGSTOP)
     with pytest.raises(TimeoutError):

@@ -63,6 +63,7 @@ class Crew(Generic[T]):
             process.kill()
         for process, end in zip(self._processes, self._ends, strict=True):
             process.join()
+            process.close()
             end.close()
 
     @property

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 KIB = 1024
 MIB = 1024 * KIB
 
-IN_FLIGHT_BYTES = 64 * MIB
-LARGE_BYTES = 1 * MIB
-LARGE_WAITING = 8
+FIRST_BYTES = 4 * MIB
+LARGE_BYTES = 64 * KIB
+WAITING_BYTES = 8 * MIB
+FEWEST_WAITING = 8
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,16 @@ class Payload:
 
     @property
     def capacity(self) -> int:
-        """How many may wait: no limit for small ones, few large ones, as programs that send such things do."""
-        return LARGE_WAITING if self.message_bytes >= LARGE_BYTES else 0
+        """How many may wait, 0 for no limit. A limit for large ones, as in programs that send such things.
+
+        Without, the figure would be that of the memory a producer fills when it runs ahead.
+        """
+        return max(FEWEST_WAITING, WAITING_BYTES // self.message_bytes) if self.message_bytes >= LARGE_BYTES else 0
 
     @property
     def first_count(self) -> int:
         """How many messages to begin with, to find out how long they take."""
-        return max(4, min(64, IN_FLIGHT_BYTES // 16 // self.message_bytes))
+        return max(4, min(64, FIRST_BYTES // self.message_bytes))
 
 
 def _int() -> object:

@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from interproc.bench.experiments.round_trip import PERCENTILES
+from interproc.bench.payloads import KIB, MIB
 from interproc.bench.report import Report, SweepResult
-from interproc.bench.sweeps import Kind
+from interproc.bench.sweeps import SIZES_BYTES, WORKERS, Kind
 
 COLORS = {"multiprocessing": "#7f7f7f", "interproc": "#d62728", "faster-fifo": "#1f77b4", "pyzmq": "#2ca02c"}
 FILE_NAMES: Mapping[Kind, str] = {
@@ -46,7 +47,9 @@ def _write(report: Report, kind: Kind, sweeps: Sequence[SweepResult], path: Path
 def _draw_sizes(axes: Axes, result: SweepResult) -> None:
     for name, xs, medians in _lines(result):
         axes.loglog(xs, medians, "o-", label=name, color=COLORS[name])
-    axes.set_xlabel("message size, bytes")
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(SIZES_BYTES, [_size_text(size) for size in SIZES_BYTES], fontsize="small")
+    axes.set_xlabel("message size")
     axes.set_ylabel("throughput, bytes/s")
 
 
@@ -54,6 +57,7 @@ def _draw_workers(axes: Axes, result: SweepResult) -> None:
     for name, xs, medians in _lines(result):
         axes.plot(xs, medians, "o-", label=name, color=COLORS[name])
     axes.set_xscale("log", base=2)
+    axes.set_xticks(WORKERS, [str(workers) for workers in WORKERS])
     axes.set_yscale("log")
     axes.set_xlabel("producers, and as many consumers")
     axes.set_ylabel("messages/s")
@@ -69,6 +73,11 @@ def _draw_latency(axes: Axes, result: SweepResult) -> None:
     axes.set_xticks(range(len(PERCENTILES)), list(PERCENTILES))
     axes.set_yscale("log")
     axes.set_ylabel("round trip, µs")
+
+
+def _size_text(size: int) -> str:
+    scale, prefix = next((scale, prefix) for scale, prefix in ((MIB, "MiB"), (KIB, "KiB"), (1, "B")) if size >= scale)
+    return f"{size // scale} {prefix}"
 
 
 def _lines(result: SweepResult) -> list[tuple[str, list[float], list[float]]]:

@@ -1,5 +1,6 @@
 """Rounds: the trials of one row, interleaved (A B C, A B C, ...), so that a slow minute hits all alike."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,7 +10,8 @@ from interproc.bench.results import Cell, RowResult, Status
 from interproc.bench.rows import Row
 from interproc.bench.trial import FailedError, HungError, Sample, run_trial
 
-MOST_GROWTH = 64
+LEAST_GROWTH = 4.0
+MOST_GROWTH = 64.0
 
 RunTrial = Callable[[Callable[[], Sample], float], Sample]
 Notice = Callable[[str], None]
@@ -28,7 +30,7 @@ class Plan:
 
 
 FULL = Plan(rounds=7, round_s=0.3, limit_s=60.0, quick=False)
-QUICK = Plan(rounds=3, round_s=0.05, limit_s=20.0, quick=True)
+QUICK = Plan(rounds=3, round_s=0.05, limit_s=30.0, quick=True)
 
 
 @dataclass(frozen=True)
@@ -124,17 +126,21 @@ class Bench:
         run.samples.append(self._trial(row, run, run.count))
 
     def _find_count(self, row: Row, run: _Run) -> None:
-        """Finds the count that takes about `round_s`, with trials that count for nothing else."""
+        """Finds the count that takes about `round_s`, with trials that count for nothing else.
+
+        A long trial proves little: on a busy machine the start of the workers alone can take that long. So it is enough
+        only when it has grown with the count, or is out of all proportion.
+        """
         if row.fixed:
             run.count = row.fixed.quick_count if self._plan.quick else row.fixed.count
             return
         self._notice(f"{row.title} · {run.entrant.peer.name} · finding the count")
         round_s = self._plan.round_s
         count = row.experiment.first_count
-        elapsed_s = self._trial(row, run, count).elapsed_s
-        while elapsed_s < round_s / 3:
-            count = int(count * min(MOST_GROWTH, max(2.0, round_s / elapsed_s)))
-            elapsed_s = self._trial(row, run, count).elapsed_s
+        before_s, elapsed_s = math.inf, self._trial(row, run, count).elapsed_s
+        while elapsed_s < round_s * 4 and (elapsed_s < round_s / 3 or elapsed_s < before_s * 2):
+            count = int(count * min(MOST_GROWTH, max(LEAST_GROWTH, round_s / elapsed_s)))
+            before_s, elapsed_s = elapsed_s, self._trial(row, run, count).elapsed_s
         run.count = max(1, round(count * round_s / elapsed_s))
 
     def _trial(self, row: Row, run: _Run, count: int) -> Sample:

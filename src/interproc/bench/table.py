@@ -7,7 +7,8 @@ from rich.text import Text
 from interproc.bench.report import Report
 from interproc.bench.results import BASELINE, CANDIDATE, Cell, RowResult
 
-LEAST_WIDTH = 150  # of what is not a terminal
+LEAST_WIDTH = 180  # of what is not a terminal
+TITLES_FROM_WIDTH = 150  # narrower, there is room for the keys only
 VERDICTS = {True: Text("ok", "green"), False: Text("short", "bold red"), None: Text("")}
 
 
@@ -15,7 +16,8 @@ def print_report(report: Report, console: Console) -> None:
     """Prints the machine, the versions, the rows, and what went wrong."""
     console.print(Text(report.machine.text))
     console.print(Text(_versions(report)))
-    console.print(_table(report))
+    if report.rows:
+        console.print(_table(report, with_titles=console.width >= TITLES_FROM_WIDTH))
     for result in report.rows:
         for name, cell in result.cells.items():
             if cell.status in ("hung", "failed"):
@@ -28,11 +30,12 @@ def _versions(report: Report) -> str:
     return f"{', '.join(names)}; medians of up to {plan.rounds} interleaved rounds of about {plan.round_s:g} s"
 
 
-def _table(report: Report) -> Table:
+def _table(report: Report, with_titles: bool) -> Table:
     caption = "in brackets: times better than multiprocessing"
     table = Table(caption=f"{caption}; --quick: growth with a tenth of the messages" if report.plan.quick else caption)
     table.add_column("row", no_wrap=True)
-    table.add_column("what")
+    if with_titles:
+        table.add_column("what")
     for name in report.versions:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("target", justify="right", no_wrap=True)
@@ -41,7 +44,7 @@ def _table(report: Report) -> Table:
         target = result.row.target
         table.add_row(
             result.row.key,
-            result.row.title,
+            *([result.row.title] if with_titles else []),
             *(_figure(result, name) for name in report.versions),
             target.text if target else "",
             VERDICTS[report.is_met(result)],

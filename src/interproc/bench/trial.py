@@ -11,8 +11,9 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
+from typing import Any
 
 FORK = multiprocessing.get_context("fork")
 
@@ -55,21 +56,32 @@ def run_trial(work: Callable[[], Sample], limit_s: float) -> Sample:
     process.start()
     sender.close()
     try:
-        if not receiver.poll(limit_s):
-            raise HungError(f"hung: killed after {limit_s:g} s")
-        outcome = receiver.recv()
-    except EOFError:
-        process.join()
-        raise FailedError(f"its process died with exit code {process.exitcode}") from None
+        outcome = _outcome(process, receiver, limit_s)
     finally:
-        _kill_group(process)
+        exit_code = _kill_group(process)
         receiver.close()
     if isinstance(outcome, Sample):
         return outcome
-    raise FailedError(outcome)
+    raise FailedError(outcome or f"its process died with exit code {exit_code}")
 
 
-def _run(work: Callable[[], Sample], sender: "Connection[Sample | str, object]") -> None:
+def _outcome(process: ForkProcess, receiver: "Connection[Any, Any]", limit_s: float) -> Any:
+    """What the process sent, None if it died before."""
+    # The end of the pipe does not tell: workers hold copies of it. A pidfd does.
+    death = os.pidfd_open(process.pid or 0)
+    try:
+        ready = wait([receiver, death], limit_s)
+    finally:
+        os.close(death)
+    if not ready:
+        raise HungError(f"killed after {limit_s:g} s")
+    try:
+        return receiver.recv() if receiver in ready else None
+    except EOFError:
+        return None
+
+
+def _run(work: Callable[[], Sample], sender: "Connection[Any, Any]") -> None:
     os.setsid()
     try:
         outcome: Sample | str = work()
@@ -78,10 +90,13 @@ def _run(work: Callable[[], Sample], sender: "Connection[Sample | str, object]")
     sender.send(outcome)
 
 
-def _kill_group(process: ForkProcess) -> None:
+def _kill_group(process: ForkProcess) -> int | None:
     process.kill()
     if process.pid is not None:
         # Not there if it was killed before it became a group, and then it has no children either.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     process.join()
+    exit_code = process.exitcode
+    process.close()
+    return exit_code

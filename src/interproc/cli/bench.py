@@ -68,6 +68,8 @@ def _measure(arguments: argparse.Namespace, rows: Sequence[Row], sweeps: Sequenc
 
 
 def _publish(report: Report, json_path: Path | None, plots_folder: Path | None) -> None:
+    if not report.rows and not report.sweeps:
+        return
     console = Console()
     if not console.is_terminal:
         console = Console(width=max(console.width, LEAST_WIDTH))
@@ -119,9 +121,25 @@ def _parser() -> argparse.ArgumentParser:
         "--rounds", metavar="N", type=_positive, help=f"how often (default: {FULL.rounds}, quick {QUICK.rounds})"
     )
     parser.add_argument("--list", action="store_true", help="print the rows and measure nothing")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write everything, every round included")
-    parser.add_argument("--plots", metavar="DIR", type=Path, help="also measure what the plots show, and write them")
+    parser.add_argument("--json", metavar="FILE", type=_file, help="write everything, every round included")
+    parser.add_argument("--plots", metavar="DIR", type=_folder, help="also measure what the plots show, and write them")
     return parser
+
+
+def _file(text: str) -> Path:
+    """Checked before the minutes of measuring, not after."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is a folder")
+    return path
+
+
+def _folder(text: str) -> Path:
+    """Checked before the minutes of measuring, not after."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
+    return path
 
 
 def _positive(text: str) -> int:

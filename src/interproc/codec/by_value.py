@@ -20,10 +20,10 @@ class ValuePickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # cloudpick
     """cloudpickle's pickler, with the registered reducers, and by name whatever the receiver finds by name."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
         table: Any = cloudpickle.CloudPickler.dispatch_table
         by_value = {kind: reduce for kind, reduce in table.items() if kind not in _NOT_COPIED}
-        self.dispatch_table = ChainMap(merge_reducers(), by_value)
+        self.dispatch_table = ChainMap(merge_reducers(), by_value)  # the C pickler reads it once, while initialised
+        super().__init__(*args, **kwargs)
 
     def reducer_override(self, obj: Any) -> Any:
         """Leaves functions and classes of an importable `__main__` to be named; cloudpickle would copy them."""

@@ -30,9 +30,10 @@ def count_identifiers_batched(identifiers: Queue[str | None], results: Queue[Any
     total = 0
     while parser_count:
         batch = identifiers.get_many(MOST_PER_GET)
-        parser_count -= batch.count(None)
+        ended = batch.count(None)
+        parser_count -= ended
+        total += len(batch) - ended
         counts.update(batch)
-        total += len(batch)
         results.put(total)
     del counts[None]
     results.put(counts)

@@ -48,14 +48,15 @@ class Crew:
             WorkerDied: A process did not end well, or all ended with results missing.
         """
         running = {process.sentinel: process for process in self._processes}
-        while self._collector.is_alive() or running:
+        while (self._collector.is_alive() or running) and self._collector.error is None:
             ended = wait(list(running), LOOK_UP_SECONDS)
             for sentinel in [sentinel for sentinel in running if sentinel in ended]:
                 _check(running.pop(sentinel))
             if not running:
                 self._collector.give_up_when_empty()
             on_progress(self._collector.progress)
-        if self._collector.error:
+        on_progress(self._collector.progress)
+        if self._collector.error is not None:
             raise self._collector.error
         if not self._collector.complete:
             raise WorkerDied("all workers have ended, but not all results are here")
@@ -74,7 +75,9 @@ class Crew:
             self._collector.join(ENDING_SECONDS)
         for queue in self._queues:
             queue.close()
-            if error is not None:
+            if error is None:
+                queue.join_thread()
+            else:
                 queue.cancel_join_thread()  # nobody is left who would take what is still in there
 
 

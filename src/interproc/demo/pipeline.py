@@ -29,8 +29,10 @@ AnyContext: TypeAlias = Any
 class Multiprocessing(Protocol):
     """The module that the pipeline is given."""
 
-    def get_context(self, method: str | None = None) -> AnyContext:
-        """Returns the context of a start method, without one of the default."""
+    @property
+    def get_context(self) -> Callable[..., AnyContext]:
+        """Returns the context of a start method."""
+        ...
 
 
 Body: TypeAlias = Callable[..., None]

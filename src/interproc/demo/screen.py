@@ -21,6 +21,8 @@ from interproc.demo.progress import OnProgress, Progress
 MOST_FREQUENT = 8
 MOST_PROBLEMS = 5
 REFRESH_SECONDS = 0.1
+# A line ends before column 80: a terminal echoes ^C behind it, and what wraps cannot be drawn over.
+BAR_WIDTH = 17
 
 
 class Screen:
@@ -43,8 +45,8 @@ class Screen:
         """
         bars = ProgressBars(
             TextColumn("{task.description:<17}"),
-            BarColumn(),
-            TextColumn("{task.fields[files]:>5,} files {task.fields[counted]:>10,} identifiers"),
+            BarColumn(BAR_WIDTH),
+            TextColumn("{task.fields[files]:>5,} files {task.fields[counted]:>9,} identifiers"),
             TimeElapsedColumn(),
             console=self._progress,
             auto_refresh=False,

@@ -8,12 +8,13 @@ from itertools import repeat
 from typing import Literal
 
 from interproc.bench.crew import run_together
-from interproc.bench.payloads import LARGE_BYTES, Payload
+from interproc.bench.payloads import Payload
 from interproc.bench.peers import Link, Peer, Traffic
 from interproc.bench.trial import Sample
 from interproc.bench.units import BYTES_PER_SECOND, MESSAGES_PER_SECOND, Unit
 
 END = None
+WARM_UP_ROUNDS = 2
 
 
 @dataclass(frozen=True)
@@ -108,4 +109,4 @@ class Flow:
     @property
     def _warm_up_count(self) -> int:
         """Connects and warms both sides; a multiple of the workers, since sockets deal out in turn."""
-        return self.workers * (2 if self.payload.message_bytes < LARGE_BYTES else 1)
+        return self.workers * WARM_UP_ROUNDS

@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+"""Runs the Spin models beside this file: every property must hold, and every deliberate bug must be found.
+
+Usage: check.py [--table] [NAME ...]. One line per check: name, states, result. Exit status 1 unless all are as expected.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+MEMORY_LIMIT_MB = 3000
+DEPTH_LIMIT = 200_000
+TIME_LIMIT_S = 300
+
+# What Spin prints when a property fails -> what that property is called here.
+PROPERTIES = {
+    "(holder==0)": "mutual exclusion",
+    "(died==unrecovered)": "a death is told to exactly the next owner",
+    "(torn)": "recovery comes before anything else",
+    "((unserved==0)": "nobody alive sleeps for ever",
+    "(sleeping[": "the count of sleepers is never too low",
+    "((live[0]==0)": "nobody waits for what is there",
+    "(item==(head+1))": "a committed slot is whole",
+    "delivered[item]": "no item comes twice",
+    "((delivered_count+in_dead_hands)": "no item is lost",
+    "acceptance cycle": "everybody is served in the end",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One run of one model.
+
+    Attributes:
+        name: What is checked, in one word.
+        model: File of the model.
+        parameters: Its `#define`s.
+        refutes: Empty if all properties must hold; otherwise the one that Spin must refute.
+        liveness: Also search for infinite runs that break the model's `ltl` formula.
+        fair: Only consider runs in which whoever can always run does run some time.
+    """
+
+    name: str
+    model: str
+    parameters: str
+    refutes: str = ""
+    liveness: bool = False
+    fair: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What Spin found: the states it stored, the property it refuted (or empty), and why it gave up (or empty)."""
+
+    states: int
+    refuted: str
+    failure: str
+
+
+def lock(name: str, parameters: str, refutes: str = "") -> Check:
+    return Check(f"lock/{name}", "lock.pml", parameters, refutes)
+
+
+def lock_served(name: str, parameters: str, refutes: str = "", fair: bool = False) -> Check:
+    return Check(f"lock/{name}", "lock.pml", f"SERVED {parameters}", refutes, liveness=True, fair=fair)
+
+
+def wake(name: str, sizes: str, parameters: str = "", refutes: str = "") -> Check:
+    """`sizes`: producers x puts each, consumers x gets each, capacity; as in "2x1 2x1 1"."""
+    numbers = re.split("[x ]", sizes)
+    keys = ("PRODUCERS", "PUTS", "CONSUMERS", "GETS", "CAPACITY")
+    shape = " ".join(f"{key}={number}" for key, number in zip(keys, numbers, strict=True))
+    return Check(f"wake/{name}", "wake.pml", f"{shape} {parameters}", refutes, liveness="SETTLES" in parameters)
+
+
+SLEEPS = "nobody alive sleeps for ever"
+SERVED = "everybody is served in the end"
+WAITS = "nobody waits for what is there"
+COUNT = "the count of sleepers is never too low"
+
+PROVEN = (
+    # Nobody dies, no sleep times out.
+    lock("3-threads", "ROUNDS=2"),
+    lock("4-threads", "THREADS=4"),
+    # Somebody dies, no sleep times out: whatever the kernel can cover, it covers.
+    lock("1-death", "KILLS=1"),
+    lock("2-deaths", "KILLS=2"),
+    # With bounded sleeps nothing is left over.
+    lock_served("1-death-bounded", "KILLS=1 PATIENCE=LAST_RESORT"),
+    lock_served("2-deaths-bounded", "KILLS=2 PATIENCE=LAST_RESORT"),
+    lock_served("1-death-any-timeout", "KILLS=1 PATIENCE=ANY_TIME", fair=True),
+    lock_served("liveness-1-death", "LIVENESS=1 KILLS=1 PATIENCE=LAST_RESORT"),
+    lock_served("liveness-2-deaths", "LIVENESS=1 KILLS=2 PATIENCE=LAST_RESORT"),
+    lock_served("liveness-1-death-any-timeout", "LIVENESS=1 KILLS=1 PATIENCE=ANY_TIME", fair=True),
+    # Nobody dies, a sleep ends by a wake only.
+    wake("1x1", "1x3 1x3 1"),
+    wake("2x2", "2x1 2x1 1"),
+    wake("3x2", "3x1 2x1 2"),
+    wake("batches-1x3", "1x3 3x1 2", "BATCH=2"),
+    wake("batches-2x2", "2x2 2x2 2", "BATCH=2"),
+    wake("memory-waiters", "3x1 1x3 1", "SPACE_CLAIM=EVERYBODY"),
+    wake("impatient-consumer", "2x1 2x1 1", "WATCHDOG=IMPATIENT"),
+    wake("impatient-keeps-wake", "2x1 2x1 1", "WATCHDOG=IMPATIENT PASS_ON=0"),
+    # Somebody dies, every sleep is bounded.
+    wake("dead-producer-1x1", "1x2 1x2 1", "KILL=PRODUCER WATCHDOG=BOUNDED EARLY=2 SETTLES"),
+    wake("dead-producer-1x2", "1x2 2x1 1", "KILL=PRODUCER WATCHDOG=BOUNDED EARLY=1"),
+    wake("dead-producer-2x1", "2x1 1x2 1", "KILL=PRODUCER WATCHDOG=BOUNDED EARLY=1 SETTLES"),
+    wake("dead-producer-2x2", "2x1 2x1 1", "KILL=PRODUCER WATCHDOG=BOUNDED"),
+    wake("dead-consumer-1x1", "1x2 1x2 1", "KILL=CONSUMER WATCHDOG=BOUNDED EARLY=2 SETTLES"),
+    wake("dead-consumer-1x2", "1x2 2x1 1", "KILL=CONSUMER WATCHDOG=BOUNDED EARLY=1"),
+    wake("dead-consumer-2x1", "2x1 1x2 1", "KILL=CONSUMER WATCHDOG=BOUNDED EARLY=1 SETTLES"),
+    wake("dead-consumer-2x2", "2x1 2x1 1", "KILL=CONSUMER WATCHDOG=BOUNDED"),
+)
+
+# Why sleeps are bounded: without it these properties do not hold.
+LIMITS = (
+    lock("limit-woken-then-killed", "KILLS=1 STRICT=1", SLEEPS),
+    lock("limit-liveness-unbounded", "LIVENESS=1 KILLS=1", SLEEPS),
+    wake("limit-dead-producer", "1x2 1x2 1", "KILL=PRODUCER", WAITS),
+    wake("limit-woken-then-killed", "1x2 2x1 1", "KILL=CONSUMER", WAITS),
+)
+
+# Deliberate bugs, each in an #ifdef of the model.
+MUTANTS = (
+    lock("mutant-forgets-waiters", "MUTANT_FORGETS_WAITERS", SLEEPS),
+    lock("mutant-split-unlock", "MUTANT_SPLIT_UNLOCK", SLEEPS),
+    lock("mutant-no-ownerless-wake", "MUTANT_NO_OWNERLESS_WAKE KILLS=1", SLEEPS),
+    lock_served("mutant-late-pending", "MUTANT_LATE_PENDING KILLS=1 PATIENCE=LAST_RESORT", SERVED),
+    lock_served("mutant-early-forget", "MUTANT_EARLY_FORGET KILLS=1 PATIENCE=LAST_RESORT", SERVED),
+    lock("mutant-drops-death", "MUTANT_DROPS_DEATH KILLS=1", "a death is told to exactly the next owner"),
+    lock("mutant-works-first", "MUTANT_WORKS_FIRST KILLS=1", "recovery comes before anything else"),
+    lock_served("mutant-rash-oracle", "MUTANT_RASH_ORACLE LIVENESS=1 PATIENCE=ANY_TIME", "mutual exclusion"),
+    lock_served("mutant-blind-steal", "MUTANT_BLIND_STEAL LIVENESS=1 KILLS=1 PATIENCE=ANY_TIME", "mutual exclusion"),
+    wake("mutant-frozen-word", "1x2 2x1 1", "MUTANT_FROZEN_WORD", COUNT),
+    wake("mutant-leaves-twice", "1x2 2x1 1", "MUTANT_LEAVES_TWICE", COUNT),
+    wake("mutant-wakes-first", "1x2 2x1 1", "MUTANT_WAKES_FIRST", COUNT),
+    wake("mutant-registers-late", "1x2 2x1 1", "MUTANT_REGISTERS_LATE", WAITS),
+    wake("mutant-silent-repair", "1x2 2x1 1", "MUTANT_SILENT_REPAIR", COUNT),
+    wake("mutant-quiet-recovery", "1x2 2x1 1", "MUTANT_QUIET_RECOVERY KILL=PRODUCER WATCHDOG=BOUNDED", COUNT),
+    wake("mutant-commits-first", "1x2 2x1 1", "MUTANT_COMMITS_FIRST KILL=PRODUCER WATCHDOG=BOUNDED", "a committed slot is whole"),
+    wake("mutant-returns-first", "1x2 2x1 1", "MUTANT_RETURNS_FIRST KILL=CONSUMER WATCHDOG=BOUNDED", "no item comes twice"),
+)
+
+CHECKS = PROVEN + LIMITS + MUTANTS
+
+
+def compiler() -> str | None:
+    """The C compiler: $CC, cc or gcc."""
+    for name in (os.environ.get("CC", ""), "cc", "gcc"):
+        if name and shutil.which(name):
+            return name
+    return None
+
+
+def run(command: list[str], folder: Path) -> str:
+    """Runs a tool in `folder` and returns what it printed; RuntimeError with that text if it failed."""
+    done = subprocess.run(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIME_LIMIT_S
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout}")
+    return done.stdout
+
+
+def explore(check: Check, cc: str) -> Outcome:
+    """Has Spin visit every state of one check. Any state may matter, so its partial order reduction stays off."""
+    defines = [f"-D{parameter}" for parameter in check.parameters.split()]
+    with tempfile.TemporaryDirectory(prefix="interproc-model-") as name:
+        folder = Path(name)
+        run(["spin", "-a", *defines, str(HERE / check.model)], folder)
+        options = ["-DNOREDUCE", f"-DMEMLIM={MEMORY_LIMIT_MB}"]
+        options += [] if check.liveness else ["-DSAFETY"]
+        options += [] if check.fair else ["-DNOFAIR"]
+        run([cc, "-O1", "-w", *options, "-o", "pan", "pan.c"], folder)
+        search = (["-a"] if check.liveness else []) + (["-f"] if check.fair else [])
+        return read_report(run(["./pan", f"-m{DEPTH_LIMIT}", *search], folder))
+
+
+def read_report(report: str) -> Outcome:
+    """Reads what the verifier printed."""
+    stored = re.search(r"^\s*(\S+) states, stored", report, re.MULTILINE)
+    errors = re.search(r"errors: (\d+)", report)
+    states = int(float(stored[1])) if stored else 0
+    if errors is None or "max search depth too small" in report or "out of memory" in report:
+        return Outcome(states, "", f"the search is not complete:\n{report}")
+    if errors[1] == "0":
+        return Outcome(states, "", "")
+    violation = re.search(r"^pan:1: (.*?)(?: \(at depth \d+\))?$", report, re.MULTILINE)
+    found = violation[1] if violation else report
+    for printed, property_name in PROPERTIES.items():
+        if printed in found:
+            return Outcome(states, property_name, "")
+    return Outcome(states, "", f"an error that is none of the properties: {found}")
+
+
+def judge(check: Check, outcome: Outcome) -> tuple[bool, str]:
+    """Whether the outcome is the expected one, and how to say it."""
+    if outcome.failure:
+        return False, f"FAILED: {outcome.failure}"
+    if outcome.refuted == check.refutes:
+        return True, f"refuted: {check.refutes}" if check.refutes else "holds"
+    if not check.refutes:
+        return False, f"VIOLATED: {outcome.refuted}"
+    return False, f"NOT REFUTED: {check.refutes}" + (f" (but: {outcome.refuted})" if outcome.refuted else "")
+
+
+def version() -> str:
+    """Names the models that a table of results belongs to."""
+    digest = hashlib.sha256()
+    for model in sorted(HERE.glob("*.pml")):
+        digest.update(model.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def check_one(check: Check, cc: str) -> tuple[bool, int, str]:
+    try:
+        outcome = explore(check, cc)
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        outcome = Outcome(0, "", str(error))
+    good, result = judge(check, outcome)
+    return good, outcome.states, result
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Checks the Spin models of the lock and of the wake protocol.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only checks whose name contains this")
+    parser.add_argument("--table", action="store_true", help="print a Markdown table")
+    arguments = parser.parse_args()
+    cc = compiler()
+    if shutil.which("spin") is None or cc is None:
+        print("check.py: needs spin and a C compiler (Debian: apt-get install spin gcc)", file=sys.stderr)
+        return 2
+    checks = [c for c in CHECKS if not arguments.names or any(name in c.name for name in arguments.names)]
+    if not checks:
+        print("check.py: no check has such a name", file=sys.stderr)
+        return 2
+    if arguments.table:
+        print(f"Models `{version()}`:\n\n| check | states | result |\n|---|---:|---|")
+    all_good = True
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        results = pool.map(lambda check: check_one(check, cc), checks)
+        for check, (good, states, result) in zip(checks, results, strict=True):
+            all_good = all_good and good
+            line = f"| {check.name} | {states:,} | {result} |" if arguments.table else f"{check.name:<36}{states:>11,}  {result}"
+            print(line, flush=True)
+    return 0 if all_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,19 @@
+// What the sweep needs of a channel's inside.
+#pragma once
+
+#include "channel.hpp"
+
+namespace interproc {
+
+// Friend of Channel.
+struct ChannelTestAccess {
+  static ChannelMemory& memory(Channel& channel) { return channel.memory_; }
+  static Ring& ring(Channel& channel) { return channel.ring_; }
+  static Doorbell& doorbell(Channel& channel) { return channel.doorbell_; }
+  static Status enter(Channel& channel, Fault* fault) { return channel.enter(true, fault); }
+  static void leave(Channel& channel) { channel.leave(); }
+  static void sweep(Channel& channel) { channel.sweep(); }
+  static void keep_house(Channel& channel) { channel.keep_house(); }
+};
+
+}  // namespace interproc

@@ -1,0 +1,70 @@
+"""Every experiment comes to an end with every peer that is installed and offers what it needs."""
+
+import pytest
+
+from interproc.bench.experiments import (
+    Backlog,
+    Creation,
+    Experiment,
+    Flow,
+    Idle,
+    Importing,
+    PutGet,
+    RoundTrip,
+    Starting,
+)
+from interproc.bench.experiments.round_trip import PERCENTILES, percentiles
+from interproc.bench.payloads import DICT, INT, KIB, MIB, array_of, bytes_of
+from interproc.bench.peers import PEERS, Peer
+from interproc.bench.trial import run_trial
+from interproc.bench.units import BYTES_PER_SECOND
+
+LIMIT_S = 45.0
+EXPERIMENTS: dict[str, tuple[Experiment, int]] = {
+    "put and get": (PutGet("queue"), 10),
+    "simple queue": (PutGet("simple_queue"), 10),
+    "ints": (Flow(INT), 100),
+    "batches": (Flow(INT, batch=64), 100),
+    "dicts": (Flow(DICT), 100),
+    "3 to 3": (Flow(INT, workers=3), 50),
+    "queue of bytes": (Flow(bytes_of(64 * KIB), unit=BYTES_PER_SECOND), 5),
+    "pipe of bytes": (Flow(bytes_of(64 * KIB), "pipe", unit=BYTES_PER_SECOND), 5),
+    "queue of arrays": (Flow(array_of(2 * MIB), unit=BYTES_PER_SECOND), 12),
+    "pipe of arrays": (Flow(array_of(2 * MIB), "pipe", unit=BYTES_PER_SECOND), 3),
+    "queue round trip": (RoundTrip("queue"), 20),
+    "pipe round trip": (RoundTrip("pipe"), 20),
+    "one core asleep": (RoundTrip("queue", "asleep", one_core=True), 3),
+    "distribution": (RoundTrip("pipe", "distribution"), 20),
+    "backlog": (Backlog(), 100),
+    "creation": (Creation(), 3),
+    "importing": (Importing(), 1),
+    "idle": (Idle(2), 1),
+    "fork": (Starting("fork"), 1),
+    "spawn": (Starting("spawn"), 1),
+}
+
+
+@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
+@pytest.mark.parametrize(("experiment", "count"), EXPERIMENTS.values(), ids=EXPERIMENTS)
+def test_experiment_ends(experiment: Experiment, count: int, peer: Peer) -> None:
+    pytest.importorskip(peer.module)
+    if experiment.needs not in peer.offers:
+        pytest.skip(f"{peer.name} has no {experiment.needs}")
+    sample = run_trial(lambda: experiment.measure(peer, count), LIMIT_S)
+    assert sample.elapsed_s > 0
+
+
+def test_distribution_has_its_percentiles() -> None:
+    sample = run_trial(lambda: RoundTrip("pipe", "distribution").measure(PEERS[0], 20), LIMIT_S)
+    assert list(sample.details) == list(PERCENTILES)
+    assert sample.details["p50"] <= sample.details["p99"] <= sample.details["p99.9"]
+
+
+def test_percentiles_are_values_that_occurred() -> None:
+    assert percentiles(range(1000)) == {"p50": 500, "p99": 990, "p99.9": 999}
+    assert percentiles([7.0]) == {"p50": 7.0, "p99": 7.0, "p99.9": 7.0}
+
+
+def test_flow_refuses_what_it_cannot_tell_the_end_of() -> None:
+    with pytest.raises(ValueError, match="END"):
+        Flow(bytes_of(8), workers=2)
