@@ -180,7 +180,9 @@ class Channel {
   // Streams. `end_stream` with the lock held, the rest without.
   StreamHeader* stream_at(std::uint64_t block, std::uint64_t* capacity) const;
   void end_stream(std::uint64_t block, StreamState state);
-  bool side_has_died(std::uint64_t block, std::uint32_t BlockHeader::* side);
+  std::uint32_t side_of_stream(std::uint64_t block, std::uint32_t BlockHeader::* side);
+  bool consumer_has_died(std::uint64_t block);
+  bool producer_has_gone(std::uint64_t block);
   Status await_stream(EventWord event, Shared64& moving, std::uint64_t seen, Shared32& state, StreamState seen_state,
                       Wait wait, Fault* fault);
 

@@ -105,15 +105,27 @@ Status Channel::await_stream(EventWord event, Shared64& moving, std::uint64_t se
   return already ? Status::ok : doze(event, mine, wait.deadline_ns, fault);
 }
 
-// Whether the process that is the block's owner or co-owner has ended. One that has let go properly is none.
-bool Channel::side_has_died(std::uint64_t block, std::uint32_t BlockHeader::* side) {
+// The participant that is the block's owner or co-owner.
+std::uint32_t Channel::side_of_stream(std::uint64_t block, std::uint32_t BlockHeader::* side) {
   Fault ignored;
-  if (enter(true, &ignored) != Status::ok) return false;
+  if (enter(true, &ignored) != Status::ok) return owner_none;
   const BlockHeader* header = arena_.find(block, 0);
   std::uint32_t participant = header != nullptr ? header->*side : owner_none;
   leave();
-  bool is_process = participant != owner_queued && participant != owner_none;
-  return is_process && !token_is_alive(memory_.participants, participant);
+  return participant;
+}
+
+// Whether the process that took the slot died over it. One that let go properly is owner_none.
+bool Channel::consumer_has_died(std::uint64_t block) {
+  std::uint32_t consumer = side_of_stream(block, &BlockHeader::owner);
+  bool is_process = consumer != owner_queued && consumer != owner_none;
+  return is_process && !token_is_alive(memory_.participants, consumer);
+}
+
+// Whether the producer will write no more: it died, was swept, or let go after its last byte.
+bool Channel::producer_has_gone(std::uint64_t block) {
+  std::uint32_t producer = side_of_stream(block, &BlockHeader::co_owner);
+  return producer == owner_none || !token_is_alive(memory_.participants, producer);
 }
 
 Status Channel::put_stream(const Message& message, StreamPut* progress, Wait wait, Fault* fault) {
@@ -141,7 +153,7 @@ Status Channel::put_stream(const Message& message, StreamPut* progress, Wait wai
       if (status == Status::timed_out) abort_stream(progress);
       if (status != Status::interrupted) return status;
       // A dead consumer: start again with a new slot for another one.
-      if (side_has_died(progress->block, &BlockHeader::owner)) abort_stream(progress);
+      if (consumer_has_died(progress->block)) abort_stream(progress);
       return Status::interrupted;
     }
     std::uint64_t at = progress->written % capacity;
@@ -174,9 +186,12 @@ void Channel::abort_stream(StreamPut* progress) {
   bool queued = header != nullptr && header->owner == owner_queued;
   bool orphaned = !queued && header != nullptr && !token_is_alive(memory_.participants, header->owner);
   if (orphaned) header->owner = owner_none;
+  // The dead consumer's slot was for this message, which comes again in another.
+  bool all_done = orphaned && count_as_done();
   arena_.drop_co_owner(progress->block);
   *progress = StreamPut{};
   leave();
+  if (all_done) finished().wake_all();
 }
 
 Status Channel::read_stream(const Received& received, std::uint64_t offset, std::uint8_t* destination,
@@ -215,9 +230,9 @@ Status Channel::read_stream(const Received& received, std::uint64_t offset, std:
     Status status =
         await_stream(EventWord(stream->data), stream->written, written, stream->state, state, wait, fault);
     if (status == Status::ok || state_of(stream->state) != state) continue;
-    if (status == Status::interrupted && stream->written.load(std::memory_order_acquire) == written) {
-      if (side_has_died(received.block, &BlockHeader::co_owner)) return Status::aborted;
-    }
+    // In this order: a living producer may write its last byte and let go between the two looks.
+    bool has_gone = status == Status::interrupted && producer_has_gone(received.block);
+    if (has_gone && stream->written.load(std::memory_order_acquire) == written) return Status::aborted;
     return status;
   }
 }

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Runs the Spin models beside this file: every property must hold, and every deliberate bug must be found.
 
-Usage: check.py [--table] [NAME ...]. One line per check: name, states, result. Exit status 1 unless all are as expected.
+Usage: check.py [--table] [NAME ...]. Prints one line per check: name, states, result. Exit status 1 unless all are as
+expected, 2 if spin or a C compiler is missing.
 """
-
-from __future__ import annotations
 
 import argparse
 import hashlib
@@ -23,18 +22,29 @@ MEMORY_LIMIT_MB = 3000
 DEPTH_LIMIT = 200_000
 TIME_LIMIT_S = 300
 
-# What Spin prints when a property fails -> what that property is called here.
+EXCLUSIVE = "mutual exclusion"
+TOLD = "a death is told to exactly the next owner"
+RECOVERED = "recovery comes before anything else"
+SLEEPS = "nobody alive sleeps for ever"
+SERVED = "everybody is served in the end"
+COUNTED = "the count of sleepers is never too low"
+SETTLED = "nobody waits for what is there"
+WHOLE = "a committed slot is whole"
+ONCE = "no item comes twice"
+KEPT = "no item is lost"
+
+# What Spin prints when the property fails.
 PROPERTIES = {
-    "(holder==0)": "mutual exclusion",
-    "(died==unrecovered)": "a death is told to exactly the next owner",
-    "(torn)": "recovery comes before anything else",
-    "((unserved==0)": "nobody alive sleeps for ever",
-    "(sleeping[": "the count of sleepers is never too low",
-    "((live[0]==0)": "nobody waits for what is there",
-    "(item==(head+1))": "a committed slot is whole",
-    "delivered[item]": "no item comes twice",
-    "((delivered_count+in_dead_hands)": "no item is lost",
-    "acceptance cycle": "everybody is served in the end",
+    "(holder==0)": EXCLUSIVE,
+    "(died==unrecovered)": TOLD,
+    "(torn)": RECOVERED,
+    "((unserved==0)": SLEEPS,
+    "acceptance cycle": SERVED,
+    "(sleeping[": COUNTED,
+    "((live[0]==0)": SETTLED,
+    "(item==(head+1))": WHOLE,
+    "delivered[item]": ONCE,
+    "((delivered_count+in_dead_hands)": KEPT,
 }
 
 
@@ -84,11 +94,6 @@ def wake(name: str, sizes: str, parameters: str = "", refutes: str = "") -> Chec
     return Check(f"wake/{name}", "wake.pml", f"{shape} {parameters}", refutes, liveness="SETTLES" in parameters)
 
 
-SLEEPS = "nobody alive sleeps for ever"
-SERVED = "everybody is served in the end"
-WAITS = "nobody waits for what is there"
-COUNT = "the count of sleepers is never too low"
-
 PROVEN = (
     # Nobody dies, no sleep times out.
     lock("3-threads", "ROUNDS=2"),
@@ -127,8 +132,8 @@ PROVEN = (
 LIMITS = (
     lock("limit-woken-then-killed", "KILLS=1 STRICT=1", SLEEPS),
     lock("limit-liveness-unbounded", "LIVENESS=1 KILLS=1", SLEEPS),
-    wake("limit-dead-producer", "1x2 1x2 1", "KILL=PRODUCER", WAITS),
-    wake("limit-woken-then-killed", "1x2 2x1 1", "KILL=CONSUMER", WAITS),
+    wake("limit-dead-producer", "1x2 1x2 1", "KILL=PRODUCER", SETTLED),
+    wake("limit-dead-consumer", "1x2 2x1 1", "KILL=CONSUMER", SETTLED),
 )
 
 # Deliberate bugs, each in an #ifdef of the model.
@@ -138,18 +143,18 @@ MUTANTS = (
     lock("mutant-no-ownerless-wake", "MUTANT_NO_OWNERLESS_WAKE KILLS=1", SLEEPS),
     lock_served("mutant-late-pending", "MUTANT_LATE_PENDING KILLS=1 PATIENCE=LAST_RESORT", SERVED),
     lock_served("mutant-early-forget", "MUTANT_EARLY_FORGET KILLS=1 PATIENCE=LAST_RESORT", SERVED),
-    lock("mutant-drops-death", "MUTANT_DROPS_DEATH KILLS=1", "a death is told to exactly the next owner"),
-    lock("mutant-works-first", "MUTANT_WORKS_FIRST KILLS=1", "recovery comes before anything else"),
-    lock_served("mutant-rash-oracle", "MUTANT_RASH_ORACLE LIVENESS=1 PATIENCE=ANY_TIME", "mutual exclusion"),
-    lock_served("mutant-blind-steal", "MUTANT_BLIND_STEAL LIVENESS=1 KILLS=1 PATIENCE=ANY_TIME", "mutual exclusion"),
-    wake("mutant-frozen-word", "1x2 2x1 1", "MUTANT_FROZEN_WORD", COUNT),
-    wake("mutant-leaves-twice", "1x2 2x1 1", "MUTANT_LEAVES_TWICE", COUNT),
-    wake("mutant-wakes-first", "1x2 2x1 1", "MUTANT_WAKES_FIRST", COUNT),
-    wake("mutant-registers-late", "1x2 2x1 1", "MUTANT_REGISTERS_LATE", WAITS),
-    wake("mutant-silent-repair", "1x2 2x1 1", "MUTANT_SILENT_REPAIR", COUNT),
-    wake("mutant-quiet-recovery", "1x2 2x1 1", "MUTANT_QUIET_RECOVERY KILL=PRODUCER WATCHDOG=BOUNDED", COUNT),
-    wake("mutant-commits-first", "1x2 2x1 1", "MUTANT_COMMITS_FIRST KILL=PRODUCER WATCHDOG=BOUNDED", "a committed slot is whole"),
-    wake("mutant-returns-first", "1x2 2x1 1", "MUTANT_RETURNS_FIRST KILL=CONSUMER WATCHDOG=BOUNDED", "no item comes twice"),
+    lock("mutant-drops-death", "MUTANT_DROPS_DEATH KILLS=1", TOLD),
+    lock("mutant-works-first", "MUTANT_WORKS_FIRST KILLS=1", RECOVERED),
+    lock("mutant-rash-oracle", "MUTANT_RASH_ORACLE LIVENESS=1 PATIENCE=ANY_TIME", EXCLUSIVE),
+    lock("mutant-blind-steal", "MUTANT_BLIND_STEAL LIVENESS=1 KILLS=1 PATIENCE=ANY_TIME", TOLD),
+    wake("mutant-frozen-word", "1x2 2x1 1", "MUTANT_FROZEN_WORD", COUNTED),
+    wake("mutant-leaves-twice", "1x2 2x1 1", "MUTANT_LEAVES_TWICE", COUNTED),
+    wake("mutant-wakes-first", "1x2 2x1 1", "MUTANT_WAKES_FIRST", COUNTED),
+    wake("mutant-registers-late", "1x2 2x1 1", "MUTANT_REGISTERS_LATE", SETTLED),
+    wake("mutant-silent-repair", "1x2 2x1 1", "MUTANT_SILENT_REPAIR", COUNTED),
+    wake("mutant-quiet-recovery", "1x2 2x1 1", "MUTANT_QUIET_RECOVERY KILL=PRODUCER WATCHDOG=BOUNDED", COUNTED),
+    wake("mutant-commits-first", "1x2 2x1 1", "MUTANT_COMMITS_FIRST KILL=PRODUCER WATCHDOG=BOUNDED", WHOLE),
+    wake("mutant-returns-first", "1x2 2x1 1", "MUTANT_RETURNS_FIRST KILL=CONSUMER WATCHDOG=BOUNDED", ONCE),
 )
 
 CHECKS = PROVEN + LIMITS + MUTANTS
@@ -178,7 +183,7 @@ def explore(check: Check, cc: str) -> Outcome:
     defines = [f"-D{parameter}" for parameter in check.parameters.split()]
     with tempfile.TemporaryDirectory(prefix="interproc-model-") as name:
         folder = Path(name)
-        run(["spin", "-a", *defines, str(HERE / check.model)], folder)
+        run(["spin", f"-P{cc} -E -x c", "-a", *defines, str(HERE / check.model)], folder)
         options = ["-DNOREDUCE", f"-DMEMLIM={MEMORY_LIMIT_MB}"]
         options += [] if check.liveness else ["-DSAFETY"]
         options += [] if check.fair else ["-DNOFAIR"]
@@ -252,8 +257,8 @@ def main() -> int:
         results = pool.map(lambda check: check_one(check, cc), checks)
         for check, (good, states, result) in zip(checks, results, strict=True):
             all_good = all_good and good
-            line = f"| {check.name} | {states:,} | {result} |" if arguments.table else f"{check.name:<36}{states:>11,}  {result}"
-            print(line, flush=True)
+            layout = "| {} | {:,} | {} |" if arguments.table else "{:<36}{:>11,}  {}"
+            print(layout.format(check.name, states, result), flush=True)
     return 0 if all_good else 1
 
 
