@@ -1,87 +1,129 @@
 #include "buffer.hpp"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+
+#include <new>
+
+#include "layout.hpp"
 
 namespace interproc::binding {
 
 namespace {
 
-// From here on huge pages make the first touch about eight times cheaper.
-constexpr std::size_t mapped_bytes = std::size_t{2} << 20;
-constexpr std::size_t alignment = 64;
+constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
 
 struct BufferObject {
-  PyObject_HEAD
+  PyObject ob_base;
+  std::shared_ptr<Memory> memory;
   std::uint8_t* data;
-  std::size_t size_bytes;
-  bool readonly;
+  Py_ssize_t size_bytes;
+  int readonly;
 };
 
-BufferObject* as_buffer(PyObject* object) { return reinterpret_cast<BufferObject*>(object); }
+// Mapped with its start on a huge page; MAP_FAILED as nullptr.
+std::uint8_t* map_huge(std::size_t size_bytes) {
+  std::size_t with_slack = size_bytes + huge_page_bytes;
+  void* mapped = mmap(nullptr, with_slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) return nullptr;
+  auto* start = static_cast<std::uint8_t*>(mapped);
+  std::size_t before = (huge_page_bytes - reinterpret_cast<std::uintptr_t>(start) % huge_page_bytes) % huge_page_bytes;
+  if (before > 0) munmap(start, before);
+  munmap(start + before + size_bytes, huge_page_bytes - before);
+  madvise(start + before, size_bytes, MADV_HUGEPAGE);  // advice: small pages do as well
+  return start + before;
+}
 
-void buffer_dealloc(PyObject* object) {
-  BufferObject* self = as_buffer(object);
-  PyTypeObject* type = Py_TYPE(object);
-  if (self->size_bytes >= mapped_bytes) {
-    munmap(self->data, self->size_bytes);
-  } else {
-    free(self->data);
-  }
-  type->tp_free(object);
+int get_buffer(PyObject* self, Py_buffer* view, int flags) {
+  auto* buffer = reinterpret_cast<BufferObject*>(self);
+  return PyBuffer_FillInfo(view, self, buffer->data, buffer->size_bytes, buffer->readonly, flags);
+}
+
+Py_ssize_t length(PyObject* self) { return reinterpret_cast<BufferObject*>(self)->size_bytes; }
+
+PyObject* get_readonly(PyObject* self, void*) {
+  return PyBool_FromLong(reinterpret_cast<BufferObject*>(self)->readonly);
+}
+
+void dealloc(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  reinterpret_cast<BufferObject*>(self)->memory.~shared_ptr();
+  type->tp_free(self);
   Py_DECREF(type);
 }
 
-int buffer_getbuffer(PyObject* object, Py_buffer* view, int flags) {
-  BufferObject* self = as_buffer(object);
-  return PyBuffer_FillInfo(view, object, self->data, static_cast<Py_ssize_t>(self->size_bytes), self->readonly ? 1 : 0,
-                           flags);
-}
+PyGetSetDef properties[] = {
+    {"readonly", get_readonly, nullptr, "Whether the sender's buffer was read-only.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
 
-Py_ssize_t buffer_length(PyObject* object) { return static_cast<Py_ssize_t>(as_buffer(object)->size_bytes); }
-
-PyType_Slot buffer_slots[] = {
-    {Py_tp_doc, const_cast<char*>("Memory of a received message, the receiver's own; use it through memoryview().")},
-    {Py_tp_dealloc, reinterpret_cast<void*>(buffer_dealloc)},
-    {Py_bf_getbuffer, reinterpret_cast<void*>(buffer_getbuffer)},
-    {Py_sq_length, reinterpret_cast<void*>(buffer_length)},
+PyType_Slot slots[] = {
+    {Py_tp_doc, const_cast<char*>("A buffer that came with a message; it belongs to the receiver.")},
+    {Py_tp_dealloc, as_slot(dealloc)},
+    {Py_tp_getset, properties},
+    {Py_bf_getbuffer, as_slot(get_buffer)},
+    {Py_sq_length, as_slot(length)},
     {0, nullptr},
 };
 
-}  // namespace
-
-PyType_Spec buffer_spec = {
+PyType_Spec spec = {
     "interproc._core.Buffer",
     sizeof(BufferObject),
     0,
     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
-    buffer_slots,
+    slots,
 };
 
-PyObject* new_buffer(const ModuleState* state, std::size_t size_bytes, bool readonly, std::uint8_t** data) {
-  void* memory = nullptr;
-  if (size_bytes >= mapped_bytes) {
-    memory = mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) return PyErr_NoMemory();
-    madvise(memory, size_bytes, MADV_HUGEPAGE);
-  } else if (posix_memalign(&memory, alignment, size_bytes > 0 ? size_bytes : 1) != 0) {
-    return PyErr_NoMemory();
+}  // namespace
+
+std::shared_ptr<Memory> Memory::make(std::size_t size_bytes) {
+  std::uint8_t* data = nullptr;
+  std::size_t mapped_bytes = 0;
+  if (size_bytes >= huge_page_bytes && size_bytes < SIZE_MAX - 2 * huge_page_bytes) {
+    mapped_bytes = (size_bytes + page_bytes - 1) / page_bytes * page_bytes;
+    data = map_huge(mapped_bytes);
+  } else if (size_bytes < huge_page_bytes) {
+    data = static_cast<std::uint8_t*>(aligned_alloc(cache_line, (size_bytes / cache_line + 1) * cache_line));
   }
-  PyObject* object = state->buffer_type->tp_alloc(state->buffer_type, 0);
-  if (object == nullptr) {
-    if (size_bytes >= mapped_bytes) {
-      munmap(memory, size_bytes);
-    } else {
-      free(memory);
-    }
+  if (data == nullptr) {
+    PyErr_NoMemory();
     return nullptr;
   }
-  BufferObject* self = as_buffer(object);
-  self->data = static_cast<std::uint8_t*>(memory);
-  self->size_bytes = size_bytes;
-  self->readonly = readonly;
-  *data = self->data;
-  return object;
+  return std::shared_ptr<Memory>(new Memory(data, mapped_bytes));
+}
+
+Memory::~Memory() {
+  if (mapped_bytes_ > 0) {
+    munmap(data_, mapped_bytes_);
+  } else {
+    free(data_);
+  }
+}
+
+PyObject* make_buffer(const State& state, std::shared_ptr<Memory> memory, std::uint8_t* data, std::size_t size_bytes,
+                      bool readonly) {
+  PyObject* self = state.buffer_type->tp_alloc(state.buffer_type, 0);
+  if (self == nullptr) return nullptr;
+  auto* buffer = reinterpret_cast<BufferObject*>(self);
+  new (&buffer->memory) std::shared_ptr<Memory>(std::move(memory));
+  buffer->data = data;
+  buffer->size_bytes = static_cast<Py_ssize_t>(size_bytes);
+  buffer->readonly = readonly;
+  return self;
+}
+
+void copy_bytes(void* destination, const void* source, std::size_t size_bytes) {
+  if (size_bytes <= most_bytes_with_gil) {
+    if (size_bytes > 0) memcpy(destination, source, size_bytes);
+    return;
+  }
+  Unlocked unlocked;
+  memcpy(destination, source, size_bytes);
+}
+
+PyTypeObject* make_buffer_type(PyObject* module) {
+  return reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &spec, nullptr));
 }
 
 }  // namespace interproc::binding

@@ -1,11 +1,41 @@
-// Buffer: memory of a received message, the receiver's own.
+// Memory and Buffer: what a receiver gets for a buffer that travelled beside its pickle; its own, shared with nobody.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "python.hpp"
 #include "state.hpp"
 
 namespace interproc::binding {
 
-// A new, uninitialised Buffer of `size_bytes`; its memory in `*data`. nullptr with MemoryError.
-PyObject* new_buffer(const ModuleState* state, std::size_t size_bytes, bool readonly, std::uint8_t** data);
+// Copies of at least this size happen with the GIL released.
+inline constexpr std::size_t most_bytes_with_gil = 64 * 1024;
+
+// Private memory, aligned to cache lines; from 2 MiB on in huge pages where the system has them.
+class Memory {
+ public:
+  // nullptr with MemoryError raised.
+  static std::shared_ptr<Memory> make(std::size_t size_bytes);
+  ~Memory();
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+
+  std::uint8_t* data() const { return data_; }
+
+ private:
+  Memory(std::uint8_t* data, std::size_t mapped_bytes) : data_(data), mapped_bytes_(mapped_bytes) {}
+
+  std::uint8_t* data_;
+  std::size_t mapped_bytes_;  // 0 = from the heap
+};
+
+// A Python object with the buffer protocol over a part of `memory`.
+PyObject* make_buffer(const State& state, std::shared_ptr<Memory> memory, std::uint8_t* data, std::size_t size_bytes,
+                      bool readonly);
+
+// memcpy; the GIL, held, is released meanwhile where that pays.
+void copy_bytes(void* destination, const void* source, std::size_t size_bytes);
 
 }  // namespace interproc::binding

@@ -1,73 +1,108 @@
-// Codec: from an object to the parts of a message, and from a message's bytes to an object.
+// Objects to messages and back.
 //
-// Exact None, bool, 64-bit int, float, str and bytes have tags of their own. Everything else goes through a pickler that
-// is used again and again, with large buffers beside the pickle:
-//   u32 buffer count, u32 0, u64 pickle bytes, {u64 bytes, u64 readonly} per buffer, pickle, then each buffer at the next
-//   multiple of 64 from the start of the payload.
+// Exact None, bool, 64-bit int, float, str and bytes travel under a tag of their own. Everything else is pickled; large
+// buffers then travel beside the pickle:
+//
+//   BesideHeader | BesideEntry[buffer_count] | the pickle | each buffer, at the next multiple of 64 bytes
+//
+// What lies in shared memory is never trusted: every length is checked against that of the message.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
-#include "channel.hpp"
-#include "state.hpp"
+#include "picklers.hpp"
+#include "taken.hpp"
 
 namespace interproc::binding {
 
-enum class Tag : std::uint8_t {
-  none = 0,
-  true_value = 1,
-  false_value = 2,
-  int64 = 3,
-  float64 = 4,
-  str = 5,
-  bytes = 6,
-  pickle = 7,
-  pickle_with_buffers = 8,
-  raw = 9,  // send_bytes()
+// What a message that is on its way out points to, as long as it is.
+struct Payload {
+  Part part;
+  std::uint8_t number[8];
+  Ref owner;
+  std::size_t first_part;  // of the pickle, in the sink
 };
 
-// An object made ready to send. Holds references to what its parts point to, until cleared or destroyed (with the GIL).
-class Encoded {
+// Makes messages. They, and the objects they were made of, stay in use until forget() or the end.
+class Encoder {
  public:
-  Encoded() = default;
-  ~Encoded() { clear(); }
-  Encoded(const Encoded&) = delete;
-  Encoded& operator=(const Encoded&) = delete;
+  explicit Encoder(State& state) : state_(state) {}
+  ~Encoder() { forget(); }
+  Encoder(const Encoder&) = delete;
+  Encoder& operator=(const Encoder&) = delete;
 
-  // False with an exception set. Runs user code unless the object has a tag of its own.
-  bool encode(ModuleState* state, PyObject* object);
-  // Bytes as send_bytes() takes them; keeps no reference.
-  void set_raw(const void* data, std::size_t size_bytes);
-  void clear();
+  // False: an exception is raised, earlier messages are unharmed.
+  bool encode(PyObject* object, Message* message, Payload* payload) {
+    if (object == Py_None) {
+      *message = Message{static_cast<std::uint8_t>(Codec::none), nullptr, 0, 0};
+      return true;
+    }
+    PyTypeObject* type = Py_TYPE(object);
+    if (type == &PyLong_Type) {
+      int overflow = 0;
+      long long value = PyLong_AsLongLongAndOverflow(object, &overflow);
+      if (overflow != 0) return pickle(object, message, payload);
+      return number(Codec::integer, &value, message, payload);
+    }
+    if (type == &PyFloat_Type) {
+      double value = PyFloat_AS_DOUBLE(object);
+      return number(Codec::real, &value, message, payload);
+    }
+    if (type == &PyBytes_Type) {
+      return bytes(Codec::bytes, PyBytes_AS_STRING(object), PyBytes_GET_SIZE(object), message, payload);
+    }
+    if (type == &PyUnicode_Type) return text(object, message, payload);
+    if (type == &PyBool_Type) {
+      Codec codec = object == Py_True ? Codec::yes : Codec::no;
+      *message = Message{static_cast<std::uint8_t>(codec), nullptr, 0, 0};
+      return true;
+    }
+    return pickle(object, message, payload);
+  }
 
-  const Message& message() const { return message_; }
+  // Messages of pickles are complete only now. Nothing may be encoded between this and the put.
+  void complete(Message* messages, const Payload* payloads, std::size_t count);
+
+  void forget() {
+    if (pickler_ == nullptr) return;
+    ReusedPickler* pickler = std::exchange(pickler_, nullptr);
+    give_back_pickler(state_, pickler);
+  }
 
  private:
-  bool encode_pickled(ModuleState* state, PyObject* object);
-  bool take_output(PyObject* pickle, PyObject* buffers);
-  bool lay_out(PyObject* pickle, PyObject* buffers);
-  void set_single(Tag tag, const void* data, std::size_t size_bytes);
+  static bool bytes(Codec codec, const void* data, Py_ssize_t size_bytes, Message* message, Payload* payload) {
+    payload->part = Part{data, static_cast<std::size_t>(size_bytes)};
+    *message = Message{static_cast<std::uint8_t>(codec), &payload->part, 1, payload->part.size_bytes};
+    return true;
+  }
+  static bool number(Codec codec, const void* value, Message* message, Payload* payload) {
+    __builtin_memcpy(payload->number, value, sizeof payload->number);
+    return bytes(codec, payload->number, sizeof payload->number, message, payload);
+  }
+  bool text(PyObject* object, Message* message, Payload* payload);
+  bool pickle(PyObject* object, Message* message, Payload* payload);
+  bool pickle_by_value(PyObject* object, std::size_t first_part, std::size_t held_count);
+  bool seal(std::size_t first_part, Message* message, Payload* payload);
 
-  Message message_{};
-  Part single_{};
-  std::uint64_t scalar_ = 0;
-  PyObject* kept_ = nullptr;       // what the parts point into
-  PyObject* also_kept_ = nullptr;
-  Part* parts_ = nullptr;          // allocated: more than one part
-  std::uint64_t* header_ = nullptr;
+  State& state_;
+  ReusedPickler* pickler_ = nullptr;
 };
 
-// A new reference, or nullptr with an exception set. `data` need only live during the call. Runs user code for pickles.
-PyObject* decode(ModuleState* state, std::uint8_t tag, const std::uint8_t* data, std::size_t size_bytes);
+// A new object; nullptr with an exception raised, which may be the unpickled object's own.
+PyObject* decode(State& state, const Taken& taken);
 
-// The message as recv_bytes() returns it: raw bytes, or the object's pickle.
-PyObject* decode_to_bytes(ModuleState* state, std::uint8_t tag, const std::uint8_t* data, std::size_t size_bytes);
+// A message as bytes: what send_bytes() sent, or the pickle of what send() sent. Lives no longer than the Taken.
+struct Flat {
+  const std::uint8_t* data = nullptr;
+  std::size_t length = 0;
+  Ref bytes;  // the object that `data` lies in, if it is one
 
-// Copies with the GIL released where that is worth it.
-void copy_large(void* destination, const void* source, std::size_t size_bytes);
-inline constexpr std::size_t release_gil_bytes = 64 * 1024;
+  PyObject* to_bytes() const;
+};
 
-// Starts to notice new reducers in a dict such as copyreg.dispatch_table.
-bool watch_reducers(ModuleState* state);
+// False with an exception raised.
+bool flatten(State& state, const Taken& taken, Flat* flat);
+bool flatten(State& state, PyObject* object, Flat* flat);
 
 }  // namespace interproc::binding

@@ -1,4 +1,4 @@
-// From the core's status to Python's exceptions.
+// Statuses of the core as Python exceptions.
 #pragma once
 
 #include "state.hpp"
@@ -6,7 +6,10 @@
 
 namespace interproc::binding {
 
-// Sets the exception for a fault; returns nullptr.
-PyObject* raise_fault(const ModuleState* state, Status status, const Fault& fault);
+// Raises what `status` means; the text names the limit that was reached and the remedy. Always returns nullptr.
+PyObject* raise(const State& state, Status status, const Fault& fault);
+
+// What lies in a message cannot be true.
+PyObject* raise_damaged(const State& state, const char* what, std::uint64_t found, std::uint64_t expected);
 
 }  // namespace interproc::binding

@@ -1,180 +1,167 @@
-// The extension module interproc._core: its types, and what interproc.codec installs into it.
-#include "layout.hpp"
-#include "codec.hpp"
+// The extension module interproc._core: its state, and what the Python floors install into it.
+#include <new>
+
+#include "channel.hpp"
 #include "errors.hpp"
 #include "lock.hpp"
+#include "picklers.hpp"
 #include "platform/platform.hpp"
+#include "reducers.hpp"
 #include "state.hpp"
 
 namespace interproc::binding {
 
 namespace {
 
-PyObject* install(PyObject* module, PyObject* args, PyObject* kwargs) {
-  static const char* keywords[] = {"Empty",        "Full",           "ShutDown",      "LayoutMismatch",
-                                   "TimeoutError", "BufferTooShort", "new_pickler",   "encode_by_value",
-                                   "merge_reducers", "loads",        "dumps",         nullptr};
-  constexpr int count = 11;
-  PyObject* values[count] = {};
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$OOOOOOOOOOO:install", const_cast<char**>(keywords), &values[0],
-                                   &values[1], &values[2], &values[3], &values[4], &values[5], &values[6], &values[7],
-                                   &values[8], &values[9], &values[10])) {
+State* state_of(PyObject* module) { return static_cast<State*>(PyModule_GetState(module)); }
+
+PyObject* install(PyObject* module, PyObject* arguments, PyObject* keywords) {
+  State* state = state_of(module);
+  Py_ssize_t given = keywords == nullptr ? 0 : PyDict_GET_SIZE(keywords);
+  if (PyTuple_GET_SIZE(arguments) != 0 || given != hook_count) {
+    PyErr_Format(PyExc_TypeError, "install() takes %d keyword arguments", hook_count);
     return nullptr;
   }
-  ModuleState* state = state_of_module(module);
-  PyObject** slots[count] = {&state->empty_error,     &state->full_error,    &state->shut_down_error,
-                             &state->layout_mismatch_error, &state->timeout_error, &state->buffer_too_short_error,
-                             &state->new_pickler,     &state->encode_by_value, &state->merge_reducers,
-                             &state->loads,           &state->dumps};
-  for (int i = 0; i < count; i++) {
-    if (values[i] == nullptr) {
-      PyErr_Format(PyExc_TypeError, "install() missing required argument '%s'", keywords[i]);
-      return nullptr;
-    }
-    Py_XSETREF(*slots[i], Py_NewRef(values[i]));
+  for (int i = 0; i < hook_count; i++) {
+    if (PyDict_GetItemString(keywords, hook_names[i]) != nullptr) continue;
+    PyErr_Format(PyExc_TypeError, "install() missing required argument '%s'", hook_names[i]);
+    return nullptr;
   }
-  if (!watch_reducers(state)) return nullptr;
+  if (!watch_reducers(*state)) return nullptr;
+  for (int i = 0; i < hook_count; i++) {
+    Ref old(std::exchange(state->hooks[i], Py_NewRef(PyDict_GetItemString(keywords, hook_names[i]))));
+  }
   Py_RETURN_NONE;
 }
 
 PyObject* choose_lock_by_name(PyObject* module, PyObject* wish) {
-  const char* name = nullptr;
-  if (wish != Py_None) {
-    name = PyUnicode_AsUTF8(wish);
-    if (name == nullptr) return nullptr;
-  }
-  LockKind kind = LockKind::liveness;
+  const char* name = wish == Py_None ? nullptr : PyUnicode_AsUTF8(wish);
+  if (name == nullptr && wish != Py_None) return nullptr;
+  LockKind kind{};
   Fault fault;
   Status status = choose_lock(name, &kind, &fault);
-  if (status == Status::lock_unsupported) return raise_fault(state_of_module(module), status, fault);
-  if (status != Status::ok) {
-    PyErr_Format(PyExc_ValueError, "INTERPROC_LOCK must be 'kernel', 'liveness' or 'auto', not %R", wish);
-    return nullptr;
-  }
-  return PyUnicode_FromString(kind == LockKind::kernel ? "kernel" : "liveness");
+  if (status == Status::ok) return PyUnicode_FromString(kind == LockKind::kernel ? "kernel" : "liveness");
+  if (status != Status::bad_segment) return raise(*state_of(module), status, fault);
+  PyErr_Format(PyExc_ValueError, "the lock must be 'kernel', 'liveness' or 'auto', not %R (INTERPROC_LOCK)", wish);
+  return nullptr;
 }
 
-PyObject* count_usable_cpus(PyObject*, PyObject*) { return PyLong_FromUnsignedLong(platform::usable_cpus()); }
+PyObject* usable_cpus(PyObject*, PyObject*) { return PyLong_FromUnsignedLong(platform::usable_cpus()); }
 
-PyMethodDef module_methods[] = {
-    {"install", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(install)), METH_VARARGS | METH_KEYWORDS,
-     PyDoc_STR("Tells the native codec about Python: the exceptions to raise and how to pickle.")},
+PyMethodDef functions[] = {
+    {"install", as_method(install), METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("Tells the native codec about Python: which exceptions to raise, and how to pickle.")},
     {"choose_lock", choose_lock_by_name, METH_O,
-     PyDoc_STR("Chooses the lock of new segments by name, None for the best that works; returns the choice.")},
-    {"usable_cpus", count_usable_cpus, METH_NOARGS,
-     PyDoc_STR("Returns how many CPUs this process may use: affinity and control group.")},
+     PyDoc_STR(
+         "choose_lock(wish, /)\n--\n\n"
+         "Chooses the lock of segments made from now on: \"kernel\", \"liveness\", or None for the best that works.\n\n"
+         "Returns:\n    The kind chosen.\n\n"
+         "Raises:\n    ValueError: No such kind.\n    OSError: This system cannot.")},
+    {"usable_cpus", usable_cpus, METH_NOARGS,
+     PyDoc_STR(
+         "usable_cpus()\n--\n\nReturns how many processors this process may use: by affinity and control group.")},
     {nullptr, nullptr, 0, nullptr},
 };
 
-PyTypeObject* add_type(PyObject* module, PyType_Spec* spec) {
-  auto* type = reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, spec, nullptr));
-  if (type != nullptr && PyModule_AddType(module, type) < 0) Py_CLEAR(type);
-  return type;
+bool add_type(PyObject* module, PyTypeObject* type, PyTypeObject** place) {
+  *place = type;
+  return type != nullptr && PyModule_AddType(module, type) == 0;
 }
 
 int execute(PyObject* module) {
-  ModuleState* state = state_of_module(module);
+  State* state = new (state_of(module)) State{};
   state->watcher = -1;
-  state->buffer_type = add_type(module, &buffer_spec);
-  state->segment_type = add_type(module, &segment_spec);
-  state->sink_type = add_type(module, &sink_spec);
-  state->queue_type = add_type(module, &queue_spec);
-  state->connection_type = add_type(module, &connection_spec);
-  state->name_dump = PyUnicode_InternFromString("dump");
-  state->name_clear_memo = PyUnicode_InternFromString("clear_memo");
-  state->name_dispatch_table = PyUnicode_InternFromString("dispatch_table");
-  state->name_count = PyUnicode_InternFromString("count");
-  state->name_closed_error = PyUnicode_InternFromString("_closed_error");
-  state->keyword_buffers = Py_BuildValue("(s)", "buffers");
-  if (PyErr_Occurred()) return -1;
-  // How a closed queue complains unless its subclass says otherwise.
-  PyObject* closed_error = Py_BuildValue("(Os)", PyExc_ValueError, "Queue is closed");
-  int added = closed_error == nullptr ? -1
-                                      : PyObject_SetAttr(reinterpret_cast<PyObject*>(state->queue_type),
-                                                         state->name_closed_error, closed_error);
-  Py_XDECREF(closed_error);
-  if (added < 0) return -1;
-  return PyModule_AddIntConstant(module, "layout_version", layout_version);
-}
-
-template <typename Visit>
-int for_each_reference(ModuleState* state, Visit visit) {
-  PyObject** references[] = {reinterpret_cast<PyObject**>(&state->buffer_type),
-                             reinterpret_cast<PyObject**>(&state->segment_type),
-                             reinterpret_cast<PyObject**>(&state->sink_type),
-                             reinterpret_cast<PyObject**>(&state->queue_type),
-                             reinterpret_cast<PyObject**>(&state->connection_type),
-                             &state->empty_error,
-                             &state->full_error,
-                             &state->shut_down_error,
-                             &state->layout_mismatch_error,
-                             &state->timeout_error,
-                             &state->buffer_too_short_error,
-                             &state->new_pickler,
-                             &state->encode_by_value,
-                             &state->merge_reducers,
-                             &state->loads,
-                             &state->dumps,
-                             &state->reducers,
-                             &state->watched_dicts[0],
-                             &state->watched_dicts[1],
-                             &state->name_dump,
-                             &state->name_clear_memo,
-                             &state->name_dispatch_table,
-                             &state->name_count,
-                             &state->name_closed_error,
-                             &state->keyword_buffers};
-  for (PyObject** reference : references) {
-    if (int result = visit(reference); result != 0) return result;
-  }
-  for (int i = 0; i < state->idle_pickler_count; i++) {
-    if (int result = visit(&state->idle_picklers[i].pickler); result != 0) return result;
-    if (int result = visit(&state->idle_picklers[i].sink); result != 0) return result;
-  }
-  return 0;
+  state->loads_keywords = Py_BuildValue("(s)", "buffers");
+  state->dispatch_table_name = PyUnicode_InternFromString("dispatch_table");
+  state->closed_error_name = PyUnicode_InternFromString("_closed_error");
+  bool made = state->loads_keywords != nullptr && state->dispatch_table_name != nullptr &&
+              state->closed_error_name != nullptr && add_type(module, make_sink_type(module), &state->sink_type) &&
+              add_type(module, make_buffer_type(module), &state->buffer_type) &&
+              add_type(module, make_segment_type(module), &state->segment_type) &&
+              add_type(module, make_queue_type(module), &state->queue_type) &&
+              add_type(module, make_connection_type(module), &state->connection_type);
+  return made ? PyModule_AddIntConstant(module, "layout_version", layout_version) : -1;
 }
 
 int traverse(PyObject* module, visitproc visit, void* arg) {
-  return for_each_reference(state_of_module(module), [&](PyObject** reference) {
-    Py_VISIT(*reference);
-    return 0;
-  });
-}
-
-int clear(PyObject* module) {
-  ModuleState* state = state_of_module(module);
-  for_each_reference(state, [](PyObject** reference) {
-    Py_CLEAR(*reference);
-    return 0;
-  });
-  state->idle_pickler_count = 0;
+  State* state = state_of(module);
+  for (PyObject* hook : state->hooks) Py_VISIT(hook);
+  for (PyObject* reducers : state->registered_reducers) Py_VISIT(reducers);
+  Py_VISIT(state->merged_reducers);
+  for (std::atomic<ReusedPickler*>& idle : state->idle_picklers) {
+    int result = traverse_pickler(idle.load(std::memory_order_relaxed), visit, arg);
+    if (result != 0) return result;
+  }
+  Py_VISIT(state->sink_type);
+  Py_VISIT(state->buffer_type);
+  Py_VISIT(state->segment_type);
+  Py_VISIT(state->queue_type);
+  Py_VISIT(state->connection_type);
   return 0;
 }
 
-void free_state(void* module) { clear(static_cast<PyObject*>(module)); }
+int clear(PyObject* module) {
+  State* state = state_of(module);
+  for (std::atomic<ReusedPickler*>& idle : state->idle_picklers) free_pickler(idle.exchange(nullptr));
+  for (PyObject*& hook : state->hooks) Py_CLEAR(hook);
+  unwatch_reducers(*state);
+  Py_CLEAR(state->sink_type);
+  Py_CLEAR(state->buffer_type);
+  Py_CLEAR(state->segment_type);
+  Py_CLEAR(state->queue_type);
+  Py_CLEAR(state->connection_type);
+  Py_CLEAR(state->loads_keywords);
+  Py_CLEAR(state->dispatch_table_name);
+  Py_CLEAR(state->closed_error_name);
+  return 0;
+}
 
-PyModuleDef_Slot module_slots[] = {
-    {Py_mod_exec, reinterpret_cast<void*>(execute)},
-#if PY_VERSION_HEX >= 0x030C0000
+void free(void* module) { clear(static_cast<PyObject*>(module)); }
+
+PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, as_slot(execute)},
+#if PY_VERSION_HEX >= 0x030c0000
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030d0000
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
 #endif
     {0, nullptr},
 };
 
-}  // namespace
-
-PyModuleDef module_definition = {
+PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     "interproc._core",
-    "The native core: segments, queues and connections in shared memory.",
-    sizeof(ModuleState),
-    module_methods,
-    module_slots,
+    PyDoc_STR("The native core: segments, queues and connections in shared memory."),
+    sizeof(State),
+    functions,
+    slots,
     traverse,
     clear,
-    free_state,
+    free,
 };
+
+}  // namespace
+
+State* state_of_type(PyTypeObject* type) {
+  PyObject* module = PyType_GetModuleByDef(type, &definition);
+  return module != nullptr ? state_of(module) : nullptr;
+}
+
+State* state_to_initialise(PyObject* self, const void* initialised) {
+  State* state = state_of_type(Py_TYPE(self));
+  if (state == nullptr) return nullptr;
+  if (initialised != nullptr) {
+    PyErr_SetString(PyExc_RuntimeError, "__init__() was called before");
+    return nullptr;
+  }
+  if (!state->is_installed()) {
+    PyErr_SetString(PyExc_RuntimeError, "the codec is not installed: import interproc.codec first");
+    return nullptr;
+  }
+  return state;
+}
 
 }  // namespace interproc::binding
 
-PyMODINIT_FUNC PyInit__core() { return PyModuleDef_Init(&interproc::binding::module_definition); }
+PyMODINIT_FUNC PyInit__core() { return PyModuleDef_Init(&interproc::binding::definition); }

@@ -1,171 +1,176 @@
 #include <new>
 
+#include "arguments.hpp"
 #include "errors.hpp"
-#include "lock.hpp"
 #include "segment_object.hpp"
-
-#include <structmember.h>  // after Python.h
 
 namespace interproc::binding {
 
 namespace {
 
+constexpr Py_ssize_t uuid_bytes = 16;
+
 struct SegmentObject {
-  PyObject_HEAD
+  PyObject ob_base;
   std::shared_ptr<Segment> segment;
   PyObject* weak_references;
 };
 
-SegmentObject* as_segment(PyObject* object) { return reinterpret_cast<SegmentObject*>(object); }
+SegmentObject* cast(PyObject* self) { return reinterpret_cast<SegmentObject*>(self); }
+
+const SegmentHeader* header_of(PyObject* self) {
+  if (cast(self)->segment != nullptr) return &cast(self)->segment->header();
+  PyErr_SetString(PyExc_ValueError, "the segment is closed");
+  return nullptr;
+}
 
 PyObject* wrap(PyTypeObject* type, std::shared_ptr<Segment> segment) {
-  PyObject* object = type->tp_alloc(type, 0);
-  if (object == nullptr) return nullptr;
-  SegmentObject* self = as_segment(object);
-  new (&self->segment) std::shared_ptr<Segment>(std::move(segment));
-  self->weak_references = nullptr;
-  return object;
+  PyObject* self = type->tp_alloc(type, 0);
+  if (self != nullptr) new (&cast(self)->segment) std::shared_ptr<Segment>(std::move(segment));
+  return self;
 }
 
-void segment_dealloc(PyObject* object) {
-  SegmentObject* self = as_segment(object);
-  PyTypeObject* type = Py_TYPE(object);
-  if (self->weak_references != nullptr) PyObject_ClearWeakRefs(object);
-  self->segment.~shared_ptr<Segment>();
-  type->tp_free(object);
-  Py_DECREF(type);
-}
-
-PyObject* segment_create(PyObject* cls, PyObject* args, PyObject* kwargs) {
-  static const char* keywords[] = {"channels", "max_items", "max_bytes", "virtual_bytes", nullptr};
-  unsigned int channels = 1;
-  unsigned long long max_items = 0, max_bytes = 0, virtual_bytes = 0;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$IKKK:create", const_cast<char**>(keywords), &channels, &max_items,
-                                   &max_bytes, &virtual_bytes)) {
+PyObject* create(PyObject* kind, PyObject* arguments, PyObject* keywords) {
+  static const char* names[] = {"channels", "max_items", "max_bytes", "virtual_bytes", nullptr};
+  std::uint64_t channels = 1;
+  ChannelOptions options;
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$O&O&O&O&:create", const_cast<char**>(names), to_uint64,
+                                   &channels, to_uint64, &options.max_items, to_uint64, &options.max_bytes, to_uint64,
+                                   &options.virtual_bytes)) {
     return nullptr;
   }
-  auto* type = reinterpret_cast<PyTypeObject*>(cls);
-  ModuleState* state = state_of_type(type);
+  if (channels < 1 || channels > max_channels) {
+    PyErr_Format(PyExc_ValueError, "a segment has 1 or %u channels", max_channels);
+    return nullptr;
+  }
+  auto* type = reinterpret_cast<PyTypeObject*>(kind);
+  State* state = state_of_type(type);
   if (state == nullptr) return nullptr;
-  ChannelOptions options{max_items, max_bytes, virtual_bytes};
   std::shared_ptr<Segment> segment;
   Fault fault;
-  Status status = Segment::create(channels, options, &segment, &fault);
-  if (status != Status::ok) return raise_fault(state, status, fault);
-  return wrap(type, std::move(segment));
+  Status status = Segment::create(static_cast<std::uint32_t>(channels), options, &segment, &fault);
+  return status == Status::ok ? wrap(type, std::move(segment)) : raise(*state, status, fault);
 }
 
-PyObject* segment_attach(PyObject* cls, PyObject* args, PyObject* kwargs) {
-  static const char* keywords[] = {"fd", "uuid", nullptr};
+PyObject* attach(PyObject* kind, PyObject* arguments, PyObject* keywords) {
+  static const char* names[] = {"fd", "uuid", nullptr};
   int fd = -1;
   PyObject* uuid = Py_None;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "i|O:attach", const_cast<char**>(keywords), &fd, &uuid)) return nullptr;
-  const std::uint8_t* wanted = nullptr;
-  if (uuid != Py_None) {
-    if (!PyBytes_Check(uuid) || PyBytes_GET_SIZE(uuid) != 16) {
-      PyErr_Format(PyExc_TypeError, "uuid must be 16 bytes or None, not %R", uuid);
-      return nullptr;
-    }
-    wanted = reinterpret_cast<const std::uint8_t*>(PyBytes_AS_STRING(uuid));
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "i|O:attach", const_cast<char**>(names), &fd, &uuid)) {
+    return nullptr;
   }
-  auto* type = reinterpret_cast<PyTypeObject*>(cls);
-  ModuleState* state = state_of_type(type);
+  if (uuid != Py_None && (!PyBytes_Check(uuid) || PyBytes_GET_SIZE(uuid) != uuid_bytes)) {
+    PyErr_Format(PyExc_TypeError, "uuid must be None or 16 bytes, not %R", uuid);
+    return nullptr;
+  }
+  auto* type = reinterpret_cast<PyTypeObject*>(kind);
+  State* state = state_of_type(type);
   if (state == nullptr) return nullptr;
+  const void* wanted = uuid == Py_None ? nullptr : PyBytes_AS_STRING(uuid);
   std::shared_ptr<Segment> segment;
   Fault fault;
-  Status status = Segment::attach(fd, wanted, &segment, &fault);
-  if (status != Status::ok) return raise_fault(state, status, fault);
-  return wrap(type, std::move(segment));
+  Status status = Segment::attach(fd, static_cast<const std::uint8_t*>(wanted), &segment, &fault);
+  return status == Status::ok ? wrap(type, std::move(segment)) : raise(*state, status, fault);
 }
 
-bool check_open(SegmentObject* self) {
-  if (self->segment) return true;
-  PyErr_SetString(PyExc_ValueError, "the segment is closed");
-  return false;
-}
-
-PyObject* segment_fileno(PyObject* object, PyObject*) {
-  SegmentObject* self = as_segment(object);
-  return check_open(self) ? PyLong_FromLong(self->segment->fd()) : nullptr;
-}
-
-PyObject* segment_close(PyObject* object, PyObject*) {
-  as_segment(object)->segment.reset();
+PyObject* close(PyObject* self, PyObject*) {
+  cast(self)->segment.reset();
   Py_RETURN_NONE;
 }
 
-PyObject* segment_uuid(PyObject* object, void*) {
-  SegmentObject* self = as_segment(object);
-  if (!check_open(self)) return nullptr;
-  const auto& uuid = self->segment->header().uuid;
-  return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(uuid), sizeof uuid);
+PyObject* get_fileno(PyObject* self, PyObject*) {
+  return header_of(self) == nullptr ? nullptr : PyLong_FromLong(cast(self)->segment->fd());
 }
 
-PyObject* segment_size(PyObject* object, void*) {
-  SegmentObject* self = as_segment(object);
-  return check_open(self) ? PyLong_FromSize_t(self->segment->size_bytes()) : nullptr;
+PyObject* get_uuid(PyObject* self, void*) {
+  const SegmentHeader* header = header_of(self);
+  if (header == nullptr) return nullptr;
+  return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(header->uuid), uuid_bytes);
 }
 
-PyObject* segment_channels(PyObject* object, void*) {
-  SegmentObject* self = as_segment(object);
-  return check_open(self) ? PyLong_FromUnsignedLong(self->segment->header().channel_count) : nullptr;
+PyObject* get_size_bytes(PyObject* self, void*) {
+  return header_of(self) == nullptr ? nullptr : PyLong_FromSize_t(cast(self)->segment->size_bytes());
 }
 
-PyObject* segment_lock_kind(PyObject* object, void*) {
-  SegmentObject* self = as_segment(object);
-  if (!check_open(self)) return nullptr;
-  return PyUnicode_FromString(self->segment->header().lock_kind == LockKind::kernel ? "kernel" : "liveness");
+PyObject* get_lock_kind(PyObject* self, void*) {
+  const SegmentHeader* header = header_of(self);
+  if (header == nullptr) return nullptr;
+  return PyUnicode_FromString(header->lock_kind == LockKind::kernel ? "kernel" : "liveness");
 }
 
-PyMethodDef segment_methods[] = {
-    {"create", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(segment_create)),
-     METH_CLASS | METH_VARARGS | METH_KEYWORDS, "Makes a segment with one or two channels."},
-    {"attach", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(segment_attach)),
-     METH_CLASS | METH_VARARGS | METH_KEYWORDS, "Maps the segment behind a descriptor and takes the descriptor over."},
-    {"fileno", segment_fileno, METH_NOARGS, "Returns the descriptor of the memory."},
-    {"close", segment_close, METH_NOARGS, "Lets go; the mapping goes with the last queue or connection that uses it."},
+PyObject* get_channels(PyObject* self, void*) {
+  const SegmentHeader* header = header_of(self);
+  return header == nullptr ? nullptr : PyLong_FromUnsignedLong(header->channel_count);
+}
+
+void dealloc(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  if (cast(self)->weak_references != nullptr) PyObject_ClearWeakRefs(self);
+  cast(self)->segment.~shared_ptr();
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyMethodDef methods[] = {
+    {"create", as_method(create), METH_VARARGS | METH_KEYWORDS | METH_CLASS,
+     PyDoc_STR("create($type, /, *, channels=1, max_items=0, max_bytes=0, virtual_bytes=0)\n--\n\n"
+               "Makes shared memory with one or two channels.\n\n"
+               "Raises:\n    OSError: Out of memory or descriptors; names the limit and the remedy.")},
+    {"attach", as_method(attach), METH_VARARGS | METH_KEYWORDS | METH_CLASS,
+     PyDoc_STR("attach($type, /, fd, uuid=None)\n--\n\n"
+               "Maps the segment of a descriptor, which then belongs to it; after an error it stays the caller's.\n\n"
+               "Raises:\n"
+               "    LayoutMismatch: Made by another version of interproc; names both.\n"
+               "    PermissionError: Made in another PID namespace.\n"
+               "    OSError: It is no segment, not the one of `uuid`, or memory is out.")},
+    {"close", close, METH_NOARGS,
+     PyDoc_STR("close($self, /)\n--\n\nLets go; what uses the segment keeps its mapping and descriptor.")},
+    {"fileno", get_fileno, METH_NOARGS, PyDoc_STR("fileno($self, /)\n--\n\nReturns the descriptor of the memory.")},
     {nullptr, nullptr, 0, nullptr},
 };
 
-PyGetSetDef segment_properties[] = {
-    {"uuid", segment_uuid, nullptr, "The 16 bytes that identify the segment.", nullptr},
-    {"size_bytes", segment_size, nullptr, "The size of the mapping; memory is used as it is touched.", nullptr},
-    {"channels", segment_channels, nullptr, "How many channels it holds.", nullptr},
-    {"lock_kind", segment_lock_kind, nullptr, "\"kernel\" or \"liveness\".", nullptr},
+PyGetSetDef properties[] = {
+    {"uuid", get_uuid, nullptr, "16 bytes that name the segment.", nullptr},
+    {"size_bytes", get_size_bytes, nullptr, "The size of the mapping; memory is used only as it is touched.", nullptr},
+    {"lock_kind", get_lock_kind, nullptr, "\"kernel\" or \"liveness\".", nullptr},
+    {"channels", get_channels, nullptr, "How many channels it has.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
-PyMemberDef segment_members[] = {
+PyMemberDef members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(SegmentObject, weak_references), READONLY, nullptr},
     {nullptr, 0, 0, 0, nullptr},
 };
 
-PyType_Slot segment_slots[] = {
+PyType_Slot slots[] = {
     {Py_tp_doc, const_cast<char*>("One piece of shared memory and this process's mapping of it.")},
-    {Py_tp_dealloc, reinterpret_cast<void*>(segment_dealloc)},
-    {Py_tp_methods, segment_methods},
-    {Py_tp_getset, segment_properties},
-    {Py_tp_members, segment_members},
+    {Py_tp_dealloc, as_slot(dealloc)},
+    {Py_tp_methods, methods},
+    {Py_tp_getset, properties},
+    {Py_tp_members, members},
     {0, nullptr},
 };
 
-}  // namespace
-
-PyType_Spec segment_spec = {
+PyType_Spec spec = {
     "interproc._core.Segment",
     sizeof(SegmentObject),
     0,
     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
-    segment_slots,
+    slots,
 };
 
-std::shared_ptr<Segment> segment_of(const ModuleState* state, PyObject* object) {
-  if (!PyObject_TypeCheck(object, state->segment_type)) {
-    PyErr_Format(PyExc_TypeError, "segment must be an interproc._core.Segment, not %R", object);
+}  // namespace
+
+std::shared_ptr<Segment> segment_of(const State& state, PyObject* object) {
+  if (!PyObject_TypeCheck(object, state.segment_type)) {
+    PyErr_Format(PyExc_TypeError, "segment must be a Segment, not %.200s", Py_TYPE(object)->tp_name);
     return nullptr;
   }
-  SegmentObject* self = as_segment(object);
-  return check_open(self) ? self->segment : nullptr;
+  return header_of(object) == nullptr ? nullptr : cast(object)->segment;
+}
+
+PyTypeObject* make_segment_type(PyObject* module) {
+  return reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &spec, nullptr));
 }
 
 }  // namespace interproc::binding

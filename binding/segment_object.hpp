@@ -1,4 +1,4 @@
-// Segment objects: a core Segment behind a Python object.
+// Segment objects: one piece of shared memory and this process's mapping of it.
 #pragma once
 
 #include <memory>
@@ -8,7 +8,7 @@
 
 namespace interproc::binding {
 
-// The core segment of a Segment object; empty with an exception set if it is none or closed.
-std::shared_ptr<Segment> segment_of(const ModuleState* state, PyObject* object);
+// The core's segment behind a Segment object; nullptr with an exception raised for another object or a closed one.
+std::shared_ptr<Segment> segment_of(const State& state, PyObject* object);
 
 }  // namespace interproc::binding

@@ -1,13 +1,63 @@
-// Sink: where a pickler leaves its output.
+// Sink: where a pickler leaves its output. Nothing is copied: it keeps what it is given until the messages were put.
 #pragma once
 
-#include "state.hpp"
+#include <cstddef>
+
+#include "channel.hpp"
+#include "python.hpp"
 
 namespace interproc::binding {
 
-PyObject* new_sink(const ModuleState* state);
-// Takes the pickle (bytes, new reference) and the buffers (a list, or nullptr if none; new reference) out of the sink.
-bool take_from_sink(PyObject* sink, PyObject** pickle, PyObject** buffers);
-void empty_sink(PyObject* sink);
+// A row that grows, of what needs neither construction nor destruction.
+template <typename T>
+class Row {
+ public:
+  // False with MemoryError raised.
+  bool push(const T& item) {
+    if (count_ == capacity_ && !grow()) return false;
+    items_[count_++] = item;
+    return true;
+  }
+  void cut(std::size_t count) { count_ = count; }
+  void free() {
+    PyMem_Free(items_);
+    items_ = nullptr;
+    count_ = capacity_ = 0;
+  }
+  std::size_t count() const { return count_; }
+  T& operator[](std::size_t index) { return items_[index]; }
+
+ private:
+  bool grow() {
+    std::size_t capacity = capacity_ == 0 ? 16 : 2 * capacity_;
+    void* items = PyMem_Realloc(items_, capacity * sizeof(T));
+    if (items == nullptr) {
+      PyErr_NoMemory();
+      return false;
+    }
+    items_ = static_cast<T*>(items);
+    capacity_ = capacity;
+    return true;
+  }
+
+  T* items_;
+  std::size_t count_;
+  std::size_t capacity_;
+};
+
+struct SinkObject {
+  PyObject ob_base;
+  bool is_open;     // somebody collects what is written
+  Row<Part> parts;  // point into `held`
+  Row<Py_buffer> held;
+  Row<Py_buffer> beside;  // buffers of the message being pickled that travel beside it
+
+  // Keeps `source` and adds its bytes as a part.
+  bool add(PyObject* source);
+  bool add_beside(PyObject* pickle_buffer);
+  // Forgets what came after these counts.
+  void cut(std::size_t part_count, std::size_t held_count);
+  void clear() { cut(0, 0); }
+};
 
 }  // namespace interproc::binding

@@ -1,70 +1,71 @@
-// What the module knows: its types and what Python installed. One per interpreter.
+// State: what one interpreter's copy of the module keeps; nothing of Python lives in static variables.
 #pragma once
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-
+#include <atomic>
 #include <cstdint>
+
+#include "python.hpp"
 
 namespace interproc::binding {
 
-// A pickler and the sink it writes to, used again and again. A nested use (a __reduce__ that itself puts) takes another.
-struct PicklerPair {
-  PyObject* pickler = nullptr;
-  PyObject* sink = nullptr;
-  std::uint64_t reducers_version = 0;
-};
-inline constexpr int most_idle_picklers = 8;
+struct ReusedPickler;
 
-struct ModuleState {
+// What install() brings from the Python floors, in the order of hook_names.
+enum class Hook {
+  Empty,
+  Full,
+  ShutDown,
+  LayoutMismatch,
+  TimeoutError,
+  BufferTooShort,
+  new_pickler,
+  encode_by_value,
+  merge_reducers,
+  loads,
+  dumps,
+};
+inline constexpr const char* hook_names[] = {
+    "Empty",           "Full",           "ShutDown", "LayoutMismatch", "TimeoutError", "BufferTooShort", "new_pickler",
+    "encode_by_value", "merge_reducers", "loads",    "dumps",
+};
+inline constexpr int hook_count = sizeof hook_names / sizeof *hook_names;
+inline constexpr int idle_pickler_count = 8;
+
+struct State {
+  PyTypeObject* sink_type;
   PyTypeObject* buffer_type;
   PyTypeObject* segment_type;
-  PyTypeObject* sink_type;
   PyTypeObject* queue_type;
   PyTypeObject* connection_type;
 
-  // Installed by interproc.codec.
-  PyObject* empty_error;
-  PyObject* full_error;
-  PyObject* shut_down_error;
-  PyObject* layout_mismatch_error;
-  PyObject* timeout_error;
-  PyObject* buffer_too_short_error;
-  PyObject* new_pickler;
-  PyObject* encode_by_value;
-  PyObject* merge_reducers;
-  PyObject* loads;
-  PyObject* dumps;
+  PyObject* hooks[hook_count];  // nullptr before install()
+  PyObject* loads_keywords;     // ("buffers",)
+  PyObject* dispatch_table_name;
+  PyObject* closed_error_name;
 
-  PyObject* watched_dicts[2];  // copyreg's and ForkingPickler's tables of reducers
-  int watcher;
-  PyObject* reducers;  // what merge_reducers() made of them last
-  std::uint64_t reducers_version;
-  PicklerPair idle_picklers[most_idle_picklers];
-  int idle_pickler_count;
+  Mutex reducers_mutex;
+  PyObject* registered_reducers[2];  // copyreg's dictionary and ForkingPickler's
+  PyObject* merged_reducers;
+  std::uint64_t merged_version;
+  int watcher;  // of those two, -1 = none
 
-  PyObject* name_dump;
-  PyObject* name_clear_memo;
-  PyObject* name_dispatch_table;
-  PyObject* name_count;
-  PyObject* name_closed_error;
-  PyObject* keyword_buffers;  // ("buffers",)
+  std::atomic<ReusedPickler*> idle_picklers[idle_pickler_count];
+
+  PyObject* hook(Hook which) const { return hooks[static_cast<int>(which)]; }
+  bool is_installed() const { return hook(Hook::loads) != nullptr; }
 };
 
-inline ModuleState* state_of_module(PyObject* module) { return static_cast<ModuleState*>(PyModule_GetState(module)); }
+// The state behind a type of this module or a subclass of one; nullptr with an exception set for others.
+State* state_of_type(PyTypeObject* type);
 
-extern PyModuleDef module_definition;
+// The state for an object that is being initialised; nullptr with an exception raised where install() was not called or
+// `initialised` shows that it happened before.
+State* state_to_initialise(PyObject* self, const void* initialised);
 
-// The state behind an instance of one of the module's types or of a subclass.
-inline ModuleState* state_of_type(PyTypeObject* type) {
-  PyObject* module = PyType_GetModuleByDef(type, &module_definition);
-  return module == nullptr ? nullptr : state_of_module(module);
-}
-
-extern PyType_Spec buffer_spec;
-extern PyType_Spec segment_spec;
-extern PyType_Spec sink_spec;
-extern PyType_Spec queue_spec;
-extern PyType_Spec connection_spec;
+PyTypeObject* make_sink_type(PyObject* module);
+PyTypeObject* make_buffer_type(PyObject* module);
+PyTypeObject* make_segment_type(PyObject* module);
+PyTypeObject* make_queue_type(PyObject* module);
+PyTypeObject* make_connection_type(PyObject* module);
 
 }  // namespace interproc::binding

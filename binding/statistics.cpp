@@ -4,9 +4,10 @@
 
 namespace interproc::binding {
 
-PyObject* statistics_of(Port& port) {
-  Fault fault{0, "statistics", 0, 0};
-  Channel::Statistics seen = port.channel().statistics(&fault);
+PyObject* statistics_of(const State& state, Channel* channel) {
+  Fault fault;
+  Channel::Statistics seen = channel->statistics(&fault);
+  if (fault.doing[0] != 0) return raise(state, Status::too_many_participants, fault);
   const Counters& counters = seen.counters;
   const struct {
     const char* name;
@@ -17,6 +18,11 @@ PyObject* statistics_of(Port& port) {
       {"most_items", counters.most_items},
       {"puts", counters.puts},
       {"gets", counters.gets},
+      {"put_waits", counters.put_waits},
+      {"get_waits", counters.get_waits},
+      {"empty_wakes", counters.empty_wakes},
+      {"spins", seen.spins},
+      {"spin_hits", seen.spin_hits},
       {"bytes_in", counters.bytes_in},
       {"bytes_out", counters.bytes_out},
       {"bytes_used", seen.bytes_used},
@@ -27,23 +33,16 @@ PyObject* statistics_of(Port& port) {
       {"blocks_made", counters.blocks_made},
       {"chunks_used", seen.chunks_used},
       {"streams", counters.streams},
-      {"put_waits", counters.put_waits},
-      {"get_waits", counters.get_waits},
-      {"empty_wakes", counters.empty_wakes},
-      {"spins", seen.spins},
-      {"spin_hits", seen.spin_hits},
+      {"participants", seen.participants},
       {"recoveries", counters.recoveries},
       {"sweeps", counters.sweeps},
-      {"participants", seen.participants},
   };
-  PyObject* result = PyDict_New();
+  Ref result(PyDict_New());
   for (const auto& entry : entries) {
-    PyObject* value = result == nullptr ? nullptr : PyLong_FromUnsignedLongLong(entry.value);
-    if (value == nullptr || PyDict_SetItemString(result, entry.name, value) < 0) Py_CLEAR(result);
-    Py_XDECREF(value);
-    if (result == nullptr) return nullptr;
+    Ref value(result ? PyLong_FromUnsignedLongLong(entry.value) : nullptr);
+    if (!value || PyDict_SetItemString(result.get(), entry.name, value.get()) != 0) return nullptr;
   }
-  return result;
+  return result.release();
 }
 
 }  // namespace interproc::binding

@@ -1,10 +1,11 @@
+// What a channel counts, as a dictionary.
 #pragma once
 
-#include "port.hpp"
+#include "channel.hpp"
+#include "state.hpp"
 
 namespace interproc::binding {
 
-// A dict of a channel's counters: a new reference, or nullptr with an exception set.
-PyObject* statistics_of(Port& port);
+PyObject* statistics_of(const State& state, Channel* channel);
 
 }  // namespace interproc::binding

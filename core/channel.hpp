@@ -108,6 +108,8 @@ class Channel {
   // Copies the next piece of a stream. ok (piece in `*size_bytes`, > 0), interrupted, timed_out, aborted, faults.
   Status read_stream(const Received& received, std::uint64_t offset, std::uint8_t* destination, std::size_t capacity,
                      std::size_t* size_bytes, Wait wait, Fault* fault);
+  // For a taker that breaks off half through a stream and will come back: keeps an armed doorbell readable.
+  void stay_readable();
   // After the last piece, or instead of it: lets the producer go and gives the stream's block back.
   void finish_stream(const Received& received, bool complete);
 

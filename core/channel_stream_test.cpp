@@ -31,6 +31,13 @@ class Producer {
     while (progress_.written < window_bytes && status == Status::interrupted) status = step(far_deadline_ns());
     CHECK_EQ(status, Status::interrupted);
   }
+  void finish() {
+    Status status;
+    do {
+      status = step(far_deadline_ns());
+    } while (status == Status::interrupted);
+    CHECK_EQ(status, Status::ok);
+  }
   void abort() { channel_.abort_stream(&progress_); }
   const StreamPut& progress() const { return progress_; }
 
@@ -63,6 +70,11 @@ Status read_up_to(Channel& channel, const Received& received, std::uint64_t size
     if (status != Status::ok && status != Status::interrupted) return status;
   }
   return Status::ok;
+}
+
+std::uint64_t unfinished_tasks(Channel& channel) {
+  const ChannelControl& control = *ChannelTestAccess::memory(channel).control;
+  return control.tail.load() - control.done.load();
 }
 
 void expect_nothing_left(Channel& channel) {
@@ -218,15 +230,49 @@ TEST(a_timeout_withdraws_the_message) {
   }
 }
 
-TEST(a_withdrawn_message_is_no_unfinished_task) {
-  Channel channel(make_segment(narrow), 0);
-  Producer producer(channel, huge);
-  producer.fill_window();
-  CHECK_EQ(producer.step(platform::monotonic_ns()), Status::timed_out);
-  Bytes bytes;
-  CHECK_EQ(get(channel, &bytes), Status::aborted);
-  Fault fault;
-  CHECK_EQ(channel.join({0}, &fault), Status::ok);
+TEST(a_message_that_nobody_gets_is_no_unfinished_task) {
+  enum class End { withdrawn, withdrawn_while_read, given_up, given_up_and_aborted, given_up_when_all_was_written };
+  for (End end : {End::withdrawn, End::withdrawn_while_read, End::given_up, End::given_up_and_aborted,
+                  End::given_up_when_all_was_written}) {
+    Channel channel(make_segment(narrow), 0);
+    Producer producer(channel, huge);
+    producer.fill_window();
+    Received received;
+    Bytes bytes;
+    if (end != End::withdrawn) {
+      CHECK_EQ(take(channel, &received), Status::ok);
+      CHECK_EQ(read_up_to(channel, received, 1, &bytes), Status::ok);
+    }
+    switch (end) {
+      case End::withdrawn:
+        producer.abort();
+        CHECK_EQ(get(channel, &bytes), Status::aborted);
+        break;
+      case End::withdrawn_while_read:
+        producer.abort();
+        CHECK_EQ(read_all(channel, received, &bytes, far_deadline_ns()), Status::aborted);
+        break;
+      case End::given_up:
+        channel.finish_stream(received, false);
+        CHECK_EQ(producer.step(far_deadline_ns()), Status::ok);
+        break;
+      case End::given_up_and_aborted:
+        channel.finish_stream(received, false);
+        producer.abort();
+        break;
+      case End::given_up_when_all_was_written: {
+        std::thread rest([&] { producer.finish(); });
+        CHECK_EQ(read_up_to(channel, received, huge.size() - window_bytes, &bytes), Status::ok);
+        rest.join();
+        channel.finish_stream(received, false);
+        break;
+      }
+    }
+    CHECK_EQ(unfinished_tasks(channel), 0);
+    Fault fault;
+    CHECK_EQ(channel.join({0}, &fault), Status::ok);
+    expect_nothing_left(channel);
+  }
 }
 
 TEST(an_aborted_stream_is_skipped) {
@@ -273,13 +319,7 @@ TEST(reading_ends_at_its_deadline_and_goes_on_later) {
   }
   CHECK_EQ(status, Status::timed_out);
   CHECK_EQ(offset, producer.progress().written);
-  std::thread rest([&] {
-    Status put_status;
-    do {
-      put_status = producer.step(far_deadline_ns());
-    } while (put_status == Status::interrupted);
-    CHECK_EQ(put_status, Status::ok);
-  });
+  std::thread rest([&] { producer.finish(); });
   bytes.resize(offset);
   CHECK_EQ(read_up_to(channel, received, huge.size(), &bytes), Status::ok);
   channel.finish_stream(received, true);
@@ -297,11 +337,7 @@ TEST(a_shutdown_in_the_middle_ends_or_finishes_the_stream) {
     CHECK_EQ(channel.shut_down(immediate, &fault), Status::ok);
     Bytes bytes;
     std::thread consumer([&] { CHECK_EQ(get(channel, &bytes), immediate ? Status::shut_down : Status::ok); });
-    Status status;
-    do {
-      status = producer.step(far_deadline_ns());
-    } while (status == Status::interrupted);
-    CHECK_EQ(status, Status::ok);
+    producer.finish();
     consumer.join();
     CHECK(immediate || bytes == huge);
     expect_nothing_left(channel);
@@ -334,6 +370,7 @@ FORK_TEST(a_producer_that_dies_in_the_middle_aborts_the_stream) {
       CHECK_EQ(read_up_to(channel, received, huge.size(), &bytes), Status::aborted);
       CHECK(bytes.size() < huge.size());
       channel.finish_stream(received, false);
+      CHECK_EQ(unfinished_tasks(channel), swept ? 1 : 0);  // of the round before
       CHECK_EQ(put(channel, small), Status::ok);
       expect(channel, small);
       expect_nothing_left(channel);
@@ -393,6 +430,7 @@ FORK_TEST(a_consumer_that_dies_in_the_middle_leaves_the_message_to_another) {
       if (swept) ChannelTestAccess::sweep(channel);
       expect(channel, huge);
       producer.join();
+      CHECK_EQ(unfinished_tasks(channel), 1);
       expect_nothing_left(channel);
     }
   }

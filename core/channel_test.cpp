@@ -299,13 +299,15 @@ TEST(counters_count) {
 TEST(housekeeping_gives_idle_memory_back) {
   std::shared_ptr<Segment> segment = make_segment();
   Channel channel(segment, 0);
-  for (std::uint32_t i = 0; i < 20; i++) CHECK_EQ(put(channel, pattern(4 * mega - 100)), Status::ok);
-  for (std::uint32_t i = 0; i < 64 * 500; i++) CHECK_EQ(put(channel, message), Status::ok);
-  for (std::uint32_t i = 0; i < 20; i++) expect(channel, pattern(4 * mega - 100));
-  for (std::uint32_t i = 0; i < 64 * 500; i++) expect(channel, message);
-  CHECK(resident_bytes(*segment) > 70 * mega);
+  const Bytes large = pattern(4 * mega - 100);
+  constexpr int small_count = 500 * chunk_slots;
+  for (int i = 0; i < 12; i++) CHECK_EQ(put(channel, large), Status::ok);
+  for (int i = 0; i < small_count; i++) CHECK_EQ(put(channel, message), Status::ok);
+  for (int i = 0; i < 12; i++) expect(channel, large);
+  for (int i = 0; i < small_count; i++) expect(channel, message);
+  CHECK(resident_bytes(*segment) > 50 * mega);
   ChannelTestAccess::keep_house(channel);
   CHECK(resident_bytes(*segment) < 34 * mega);
-  CHECK_EQ(put(channel, pattern(9 * mega)), Status::ok);
-  expect(channel, pattern(9 * mega));
+  CHECK_EQ(put(channel, large), Status::ok);
+  expect(channel, large);
 }

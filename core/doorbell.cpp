@@ -79,13 +79,15 @@ void Doorbell::repair() {
   count_watchers();
   if (memory_.control->armed.load(std::memory_order_relaxed) == 0) return;
   Fault ignored;  // whoever waits on it looks again at the watchdog's tick
-  if (!should_be_readable()) {
-    clear();
-  } else if (lifeline_ && ring_fd_ < 0) {
-    platform::ring_reading_end(clear_fd_, &ignored);
+  if (should_be_readable()) {
+    ring_here(&ignored);
   } else {
-    ring(&ignored);
+    clear();
   }
+}
+
+Status Doorbell::ring_here(Fault* fault) {
+  return lifeline_ && ring_fd_ < 0 ? platform::ring_reading_end(clear_fd_, fault) : ring(fault);
 }
 
 Status Doorbell::fetch(Fault* fault) {

@@ -33,6 +33,8 @@ class Doorbell {
   Status arm_lifeline(Fault* fault);
   Status ring(Fault* fault);
   void clear();
+  // From the taking side, too: makes it readable although the line may be empty.
+  Status ring_here(Fault* fault);
   // After a death: readable or not, as it should be.
   void repair();
   // After participants went: how many watchers are left.

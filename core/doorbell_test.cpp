@@ -293,6 +293,29 @@ FORK_TEST(dead_watchers_do_not_keep_anybody_from_putting) {
   expect(channel, message);
 }
 
+FORK_TEST(who_cannot_ring_puts_nothing) {
+  Channel channel(make_segment(), 0);
+  Shared<Room> room;
+  pid_t watcher = start_watcher(channel, *room, 0);
+  room->ready[0].pass();
+  finish_child(start_child([&] {
+    int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    close(next);
+    rlimit before;
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    rlimit none{static_cast<rlim_t>(next), before.rlim_max};
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    for (const Bytes& bytes : {message, big_message}) CHECK_EQ(put(channel, bytes), Status::out_of_descriptors);
+    CHECK_EQ(channel.size(), 0);
+    CHECK_EQ(statistics(channel).blocks_used, 0);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    CHECK_EQ(put(channel, message), Status::ok);
+  }));
+  room->go_on[0].pass();
+  room->finish.open();
+  finish_child(watcher);
+}
+
 FORK_TEST(a_watcher_that_leaves_is_no_watcher) {
   std::shared_ptr<Segment> segment = make_segment();
   Channel channel(segment, 0);

@@ -187,7 +187,7 @@ def explore(check: Check, cc: str) -> Outcome:
         options = ["-DNOREDUCE", f"-DMEMLIM={MEMORY_LIMIT_MB}"]
         options += [] if check.liveness else ["-DSAFETY"]
         options += [] if check.fair else ["-DNOFAIR"]
-        run([cc, "-O1", "-w", *options, "-o", "pan", "pan.c"], folder)
+        run([cc, "-O0", "-w", *options, "-o", "pan", "pan.c"], folder)
         search = (["-a"] if check.liveness else []) + (["-f"] if check.fair else [])
         return read_report(run(["./pan", f"-m{DEPTH_LIMIT}", *search], folder))
 

@@ -9,6 +9,7 @@ namespace interproc {
 struct ChannelTestAccess {
   static ChannelMemory& memory(Channel& channel) { return channel.memory_; }
   static Ring& ring(Channel& channel) { return channel.ring_; }
+  static Arena& arena(Channel& channel) { return channel.arena_; }
   static Doorbell& doorbell(Channel& channel) { return channel.doorbell_; }
   static Status enter(Channel& channel, Fault* fault) { return channel.enter(true, fault); }
   static void leave(Channel& channel) { channel.leave(); }

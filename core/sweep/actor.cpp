@@ -36,16 +36,16 @@ void Actor::get_many(std::size_t limit) {
   }
 }
 
-void Actor::read_stream() {
-  std::uint64_t offset = 0;
+void Actor::read_stream(std::uint64_t size_bytes) {
   Status status = Status::ok;
-  while (offset < received[0].length && (status == Status::ok || status == Status::interrupted)) {
-    std::size_t size_bytes = 0;
-    status = channel->read_stream(received[0], offset, buffer, sizeof buffer, &size_bytes, {no_deadline}, &fault);
-    offset += size_bytes;
+  for (std::uint64_t offset = 0; offset < size_bytes && (status == Status::ok || status == Status::interrupted);) {
+    std::size_t piece_bytes = 0;
+    status = channel->read_stream(received[0], offset, buffer, sizeof buffer, &piece_bytes, {no_deadline}, &fault);
+    offset += piece_bytes;
   }
-  channel->finish_stream(received[0], offset == received[0].length);
 }
+
+void Actor::finish_stream() { channel->finish_stream(received[0], true); }
 
 void Actor::release() {
   for (std::size_t i = 0; i < received_count; i++) {

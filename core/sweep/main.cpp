@@ -10,19 +10,19 @@
 //
 // Exit status: 0 all survived, 1 some did not, 2 the sweep itself failed, 77 this process may not trace others.
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <signal.h>
 
 #include <new>
 
 #include "lock.hpp"
-#include "sweep/sweep.hpp"
 #include "sweep/stepper.hpp"
+#include "sweep/sweep.hpp"
 
 using namespace interproc;
 using namespace interproc::sweep;

@@ -51,11 +51,13 @@ void put_rings_last(Actor& actor) {
   ChannelTestAccess::leave(*actor.channel);
 }
 
-// Gives the slot up before it frees what it took, and forgets to free it.
-void get_forgets_block(Actor& actor) {
+// Frees the block while its slot still names it.
+void get_frees_first(Actor& actor) {
   Shared64& head = ChannelTestAccess::memory(*actor.channel).control->head;
   ChannelTestAccess::enter(*actor.channel, &actor.fault);
-  ChannelTestAccess::ring(*actor.channel).release(head.load() + 1);
+  Ring& ring = ChannelTestAccess::ring(*actor.channel);
+  ChannelTestAccess::arena(*actor.channel).free(ring.slot_at(head.load())->block);
+  ring.release(head.load() + 1);
   ChannelTestAccess::leave(*actor.channel);
 }
 
@@ -71,9 +73,9 @@ std::vector<Scenario> mutants() {
        .queued = {{2, inline_bytes}},
        .act = {.puts = puts, .operation = put_under_ownerless_lock}},
       {.name = "mutant-put-rings-last", .armed = true, .act = {.puts = puts, .operation = put_rings_last}},
-      {.name = "mutant-get-forgets-block",
+      {.name = "mutant-get-frees-first",
        .queued = {{2, small_bytes}, {3, inline_bytes}},
-       .act = {.takes = 1, .operation = get_forgets_block}},
+       .act = {.takes = 1, .operation = get_frees_first}},
   };
 }
 

@@ -31,15 +31,16 @@ struct Actor {
   void put_stream();                                  // the first
   void get(std::uint64_t deadline_ns = no_deadline);  // one, kept in `received`
   void get_many(std::size_t limit);
-  void read_stream();  // what get() received, to its end
-  void release();      // the blocks of what was received
+  void read_stream(std::uint64_t size_bytes);  // so much of what get() received
+  void finish_stream();
+  void release();  // the blocks of what was received
 };
 
 // One process's part that ends in a kill.
 struct Act {
-  std::vector<Item> puts{};    // what it may add: a prefix of these
-  std::size_t takes = 0;     // how many messages it may take at most
-  std::size_t finishes = 0;  // how many task_done() it calls at most
+  std::vector<Item> puts{};   // what it may add: a prefix of these
+  std::size_t takes = 0;      // how many messages it may take at most
+  std::size_t finishes = 0;   // how many task_done() it calls at most
   bool joins_inside = false;  // its operation is the first thing it does with the channel
   bool ends_asleep = false;   // the operation is followed to its first sleep
   void (*before)(Actor&) = nullptr;
@@ -57,7 +58,7 @@ struct Scenario {
   std::vector<Item> queued{};    // in the line when the victim begins
   Bystander bystander = Bystander::none;
   Item bystander_puts{301, inline_bytes};
-  bool armed = false;         // this process watches the doorbell
+  bool armed = false;  // this process watches the doorbell
   bool may_shut_down = false;
   void (*prepare)(Stage&) = nullptr;      // whatever else the state needs
   void (*when_asleep)(Stage&) = nullptr;  // runs when the victim first sleeps, to wake it

@@ -117,10 +117,12 @@ void Stage::finish() {
   unfinished_--;
 }
 
-void Stage::provoke() {
-  if (provoked_ || scenario_.when_asleep == nullptr) return;
+bool Stage::provoke() {
+  if (scenario_.when_asleep == nullptr) return true;
+  if (provoked_) return false;
   provoked_ = true;
   scenario_.when_asleep(*this);
+  return true;
 }
 
 bool Stage::bystander_is_registered(Bystander kind) {
@@ -142,7 +144,10 @@ void Stage::start_bystander(Bystander kind) {
     _exit(0);
   }
   if (bystander_ < 0) give_up("starting a bystander", Fault{});
-  while (!bystander_is_registered(kind) || state_of(bystander_) != 'S') sched_yield();
+  while (!bystander_is_registered(kind) || state_of(bystander_) != 'S') {
+    if (report_.bystander_done.load() != 0) give_up("letting a bystander fall asleep", Fault{});
+    sched_yield();
+  }
 }
 
 void Stage::run_bystander(Bystander kind) {

@@ -13,8 +13,8 @@ namespace interproc::sweep {
 struct Report {
   Shared32 bystander_done;
   Status bystander_status;
-  Item bystander_item;          // what the consumer got
-  const char* doing;            // the survivor's present check; the text lies at the same address in every fork
+  Item bystander_item;  // what the consumer got
+  const char* doing;    // the survivor's present check; the text lies at the same address in every fork
   char failure[256];
 };
 
@@ -30,17 +30,19 @@ class Stage {
   Channel& channel() { return *channel_; }
   ChannelMemory& memory();
   const std::shared_ptr<Segment>& segment() const { return segment_; }
-  int doorbell() const { return doorbell_; }  // -1 unless armed
-  const std::vector<Item>& line() const { return line_; }  // what was put and not taken before the victim came
+  int doorbell() const { return doorbell_; }                // -1 unless armed
+  const std::vector<Item>& line() const { return line_; }   // what was put and not taken before the victim came
   std::uint64_t unfinished() const { return unfinished_; }  // messages taken without task_done()
   Bystander bystander() const { return bystander_kind_; }
 
   // Never sleeps.
   void put(Item item);
-  void take();  // the next message, and drops it
+  void take();    // the next message, and drops it
   void finish();  // task_done()
-  // The victim sleeps: lets happen what the scenario has in store for that, once.
-  void provoke();
+  // The victim sleeps: lets happen what the scenario has in store for that. False the second time.
+  bool provoke();
+  // The channel cannot be trusted any more: not even to leave it.
+  void abandon() { static_cast<void>(channel_.release()); }
   // Starts it and waits until it sleeps in the channel.
   void start_bystander(Bystander kind);
 

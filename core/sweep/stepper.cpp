@@ -65,7 +65,11 @@ pid_t Stepper::fork_traced() {
 
 void Stepper::await_first_mark() {
   bool asleep = false;
-  failed_ = pid_ < 0 || !await_stop(false, &asleep);
+  if (pid_ < 0) {
+    failure_ = -1;
+  } else {
+    await_stop(false, &asleep);
+  }
 }
 
 Stepper::~Stepper() {
@@ -82,7 +86,6 @@ bool Stepper::await_stop(bool may_sleep, bool* asleep) {
   while (may_sleep) {
     pid_t found = waitpid(pid_, &status, WNOHANG);
     if (found == pid_) break;
-    if (found < 0) return false;
     sched_yield();
     if (++looks <= looks_before_asking) continue;
     seen_asleep = state_of(pid_) == 'S' ? seen_asleep + 1 : 0;
@@ -91,14 +94,20 @@ bool Stepper::await_stop(bool may_sleep, bool* asleep) {
       return true;
     }
   }
-  if (!may_sleep && waitpid(pid_, &status, 0) != pid_) return false;
-  if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP) return false;
+  if (!may_sleep) waitpid(pid_, &status, 0);
+  if (WIFSTOPPED(status)) {
+    failure_ = WSTOPSIG(status) != SIGTRAP ? WSTOPSIG(status) : 0;
+  } else {
+    failure_ = WIFSIGNALED(status) ? WTERMSIG(status) : -1;
+    pid_ = 0;
+  }
+  if (failure_ != 0) return false;
   instruction_ = static_cast<std::uint64_t>(ptrace(PTRACE_PEEKUSER, pid_, offsetof(user_regs_struct, rip), nullptr));
   return true;
 }
 
 Stepper::Stop Stepper::step() {
-  if (failed_) return Stop::failed;
+  if (failure_ != 0) return Stop::failed;
   const auto* code = reinterpret_cast<const std::uint8_t*>(instruction_);
   if (is_mark(code)) return Stop::at_end;
   if (unsigned length = repeated_length(code); length > 0) {
@@ -107,23 +116,19 @@ Stepper::Stop Stepper::step() {
   bool may_sleep = is_system_call(code) && !asleep_;
   if (!asleep_) ptrace(PTRACE_SINGLESTEP, pid_, nullptr, nullptr);
   asleep_ = false;
-  if (!await_stop(may_sleep, &asleep_)) {
-    failed_ = true;
-    return Stop::failed;
-  }
+  if (!await_stop(may_sleep, &asleep_)) return Stop::failed;
   return asleep_ ? Stop::asleep : Stop::stepped;
 }
 
 bool Stepper::run_to(std::uint64_t address) {
-  if (failed_ || (instruction_ == address && step() != Stop::stepped)) return false;
+  if (failure_ != 0 || (instruction_ == address && step() != Stop::stepped)) return false;
   auto* place = reinterpret_cast<void*>(address);
   std::uint64_t code = peek(place);
   std::uint64_t with_breakpoint = (code & ~std::uint64_t{0xff}) | breakpoint;
   if (ptrace(PTRACE_POKETEXT, pid_, place, with_breakpoint) != 0) return false;
   ptrace(PTRACE_CONT, pid_, nullptr, nullptr);
   bool asleep = false;
-  failed_ = !await_stop(true, &asleep);
-  if (failed_ || asleep) return false;
+  if (!await_stop(true, &asleep) || asleep) return false;
   ptrace(PTRACE_POKETEXT, pid_, place, code);
   move_to(instruction_ - 1);  // behind the breakpoint, or behind the second mark
   return instruction_ == address;
@@ -135,6 +140,7 @@ void Stepper::move_to(std::uint64_t address) {
 }
 
 void Stepper::kill() {
+  if (pid_ <= 0) return;
   ::kill(pid_, SIGKILL);
   siginfo_t info;
   waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT);

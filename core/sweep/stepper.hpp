@@ -39,7 +39,7 @@ class Stepper {
     stepped,
     at_end,  // at the second mark
     asleep,  // inside a system call; the next step() waits for its end
-    failed,  // by a signal or an exit of its own
+    failed,  // see failure()
   };
   // One instruction. A repeated string instruction counts as one, a system call too.
   Stop step();
@@ -49,6 +49,8 @@ class Stepper {
   // Afterwards it is a zombie, as a killed child of a busy parent is.
   void kill();
 
+  // 0, or what stopped it: the signal, or -1 if it ended by itself.
+  int failure() const { return failure_; }
   std::uint64_t instruction() const { return instruction_; }  // address of the next one
   bool is_at_system_call() const;
   std::uint64_t peek(const void* address) const;  // a word of the child's memory
@@ -62,7 +64,7 @@ class Stepper {
   pid_t pid_;
   std::uint64_t instruction_ = 0;
   bool asleep_ = false;
-  bool failed_ = false;
+  int failure_ = 0;
 };
 
 }  // namespace interproc::sweep

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "sweep/symbol.hpp"
 #include "sweep/survivor.hpp"
+#include "sweep/symbol.hpp"
 #include "sweep/trace.hpp"
 
 namespace interproc::sweep {
@@ -52,9 +52,11 @@ class Sweep {
   void two_deaths();
   bool may_go_on() const { return result_.broken < most_broken; }
   Trace first_trace();
+  Trace traced(Stage& stage, Stepper& victim, const Act& act, const std::string& at);
   Points chosen(const Trace& trace, long only) const;
   void kill(Stepper& victim, Stage& stage, const Act& act, const Trace& trace, std::size_t at);
-  void judge(Stage& stage, const std::string& at, std::uint64_t address);
+  void judge(Stage& stage, const Stepper& victim, const std::string& at);
+  void complain(Stage& stage, const Stepper& victim, const std::string& at, const std::string& what);
 
   const Scenario& scenario_;
   const Plan& plan_;
@@ -62,10 +64,11 @@ class Sweep {
   Result result_;
 };
 
-Trace Sweep::first_trace() {
-  Stage stage(scenario_, report_);
-  Stepper victim = start_victim(stage, scenario_.act);
-  return trace_of(stage, victim, scenario_.act);
+Trace Sweep::traced(Stage& stage, Stepper& victim, const Act& act, const std::string& at) {
+  Trace trace = trace_of(stage, victim, act);
+  if (victim.failure() != 0)
+    complain(stage, victim, at, "died by itself, of signal " + std::to_string(victim.failure()));
+  return trace;
 }
 
 Points Sweep::chosen(const Trace& trace, long only) const {
@@ -78,11 +81,25 @@ void Sweep::kill(Stepper& victim, Stage& stage, const Act& act, const Trace& tra
   victim.kill();
 }
 
-void Sweep::judge(Stage& stage, const std::string& at, std::uint64_t address) {
-  result_.tried++;
-  if (survives(stage, plan_.limit_seconds)) return;
+void Sweep::complain(Stage& stage, const Stepper& victim, const std::string& at, const std::string& what) {
+  stage.abandon();
   result_.broken++;
-  result_.complaints += "  at " + at + ", before " + symbol_at(address) + "\n    " + report_.failure + "\n";
+  result_.complaints += "  at " + at + ", before " + symbol_at(victim.instruction()) + "\n    " + what + "\n";
+}
+
+void Sweep::judge(Stage& stage, const Stepper& victim, const std::string& at) {
+  result_.tried++;
+  if (victim.failure() != 0) {
+    complain(stage, victim, at, "died by itself, of signal " + std::to_string(victim.failure()));
+  } else if (!survives(stage, plan_.limit_seconds)) {
+    complain(stage, victim, at, report_.failure);
+  }
+}
+
+Trace Sweep::first_trace() {
+  Stage stage(scenario_, report_);
+  Stepper victim = start_victim(stage, scenario_.act);
+  return traced(stage, victim, scenario_.act, "no kill");
 }
 
 void Sweep::one_death() {
@@ -94,7 +111,7 @@ void Sweep::one_death() {
     Stage stage(scenario_, report_);
     Stepper victim = start_victim(stage, scenario_.act);
     kill(victim, stage, scenario_.act, trace, at);
-    judge(stage, std::to_string(at), victim.instruction());
+    judge(stage, victim, std::to_string(at));
   }
 }
 
@@ -112,7 +129,7 @@ void Sweep::two_deaths() {
       Stepper first = start_victim(stage, scenario_.act);
       Stepper second = start_victim(stage, *scenario_.again);
       kill(first, stage, scenario_.act, trace, at);
-      second_trace = trace_of(stage, second, *scenario_.again);
+      second_trace = traced(stage, second, *scenario_.again, std::to_string(at));
     }
     result_.points += second_trace.size();
     Points again = points_where(second_trace, [](const Point& point) { return point.is_distinct; });
@@ -125,7 +142,7 @@ void Sweep::two_deaths() {
       Stepper second = start_victim(stage, *scenario_.again);
       kill(first, stage, scenario_.act, trace, at);
       kill(second, stage, *scenario_.again, second_trace, again_at);
-      judge(stage, std::to_string(at) + ":" + std::to_string(again_at), second.instruction());
+      judge(stage, second, std::to_string(at) + ":" + std::to_string(again_at));
     }
   }
 }

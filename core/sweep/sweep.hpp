@@ -8,9 +8,9 @@
 namespace interproc::sweep {
 
 struct Plan {
-  bool every_point = false;  // else only where shared state changed
-  long only_at = -1;         // one kill point; -1 = as many as the plan says
-  long only_again_at = -1;   // the second victim's, where there is one
+  bool every_point = false;     // else only where shared state changed
+  long only_at = -1;            // one kill point; -1 = as many as the plan says
+  long only_again_at = -1;      // the second victim's, where there is one
   unsigned limit_seconds = 30;  // how long a survivor may take
 };
 

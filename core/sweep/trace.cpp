@@ -90,7 +90,8 @@ bool hurry(Stepper& victim, const Trace& trace, std::size_t from, std::size_t to
     best = place;
   }
   std::uint64_t address = trace[best].address;
-  auto runs = std::count_if(&trace[from] + 1, &trace[best] + 1, [&](const Point& point) { return point.address == address; });
+  auto runs =
+      std::count_if(&trace[from] + 1, &trace[best] + 1, [&](const Point& point) { return point.address == address; });
   for (; runs > 0; runs--) {
     if (!victim.run_to(address)) return false;
   }

@@ -35,10 +35,9 @@ std::size_t advance(Stepper& victim, Stage& stage, const Act& act, std::size_t c
   bool slept = false;
   for (std::size_t done = 0; done < count;) {
     Stepper::Stop stop = victim.step();
-    if (stop == Stepper::Stop::failed) give_up("stepping a victim", Fault{});
-    if (stop == Stepper::Stop::at_end) return done;
+    if (stop == Stepper::Stop::failed || stop == Stepper::Stop::at_end) return done;
     if (stop == Stepper::Stop::asleep && !act.ends_asleep) {
-      stage.provoke();
+      if (!stage.provoke()) return done;  // somebody else was faster
       slept = true;
       continue;
     }

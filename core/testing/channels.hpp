@@ -52,12 +52,11 @@ inline std::shared_ptr<Segment> make_segment(const ChannelOptions& options = {},
 
 // Bytes that tell which message they belong to and where in it they lie.
 inline Bytes pattern(std::size_t size_bytes, std::uint32_t seed = 0) {
-  Bytes bytes(size_bytes);
+  std::vector<std::uint32_t> words(size_bytes / 4 + 1);
   std::uint32_t state = seed * 2654435761u + static_cast<std::uint32_t>(size_bytes) + 1;
-  for (std::uint8_t& byte : bytes) {
-    state = state * 1664525u + 1013904223u;
-    byte = static_cast<std::uint8_t>(state >> 24);
-  }
+  for (std::uint32_t& word : words) word = state = state * 1664525u + 1013904223u;
+  Bytes bytes(size_bytes);
+  if (size_bytes > 0) std::memcpy(bytes.data(), words.data(), size_bytes);
   return bytes;
 }
 

@@ -4,18 +4,23 @@ A pipe's two ends are Connections: a channel for each direction, and a lifeline,
 carries no data. The kernel closes the lifeline with its last holder, so the peer's end is noticed however it comes.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from multiprocessing import reduction
 from multiprocessing.connection import Client, Listener, answer_challenge, deliver_challenge
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import interproc.codec  # noqa: F401  # tells the native codec about Python
 from interproc import _core, handles
-from interproc.handles import Source, create_segment, fetch
+from interproc.handles import create_segment, fetch
 from interproc.waiting import is_readable, wait
+
+if TYPE_CHECKING:
+    from interproc.handles import Source
 
 # A flooding sender is held back after this many messages, or this much memory, that nobody has received.
 _MAX_ITEMS = 8192

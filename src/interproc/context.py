@@ -4,6 +4,8 @@ They are subclasses of multiprocessing's, so libraries take them where they take
 itself (locks, values, pools, managers ...) comes from the standard library's implementation, with this context.
 """
 
+from __future__ import annotations
+
 import multiprocessing
 import multiprocessing.context
 from multiprocessing.context import (
@@ -16,13 +18,15 @@ from multiprocessing.context import (
     get_spawning_popen,
     set_spawning_popen,
 )
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 from interproc import queues
 from interproc.process import BaseProcess
 from interproc.state import state
 
+TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
 if TYPE_CHECKING:
+    from typing import Any, ClassVar, Literal, overload
+
     from interproc.connection import Connection
 
 
@@ -47,7 +51,7 @@ class SharedMemoryContext(BaseContext):
 
     Process: ClassVar[type[BaseProcess]]
 
-    def Pipe(self, duplex: bool = True) -> "tuple[Connection, Connection]":  # type: ignore[override]
+    def Pipe(self, duplex: bool = True) -> tuple[Connection, Connection]:  # type: ignore[override]
         """Makes the two ends of a pipe: see `interproc.connection.Pipe`."""
         from interproc.connection import Pipe  # not before it is needed: the standard library's part is large
 
@@ -65,19 +69,22 @@ class SharedMemoryContext(BaseContext):
         """Makes a queue without a limit: see `interproc.queues.SimpleQueue`."""
         return queues.SimpleQueue(ctx=self, max_bytes=max_bytes)
 
-    @overload  # type: ignore[override]
-    def get_context(self, method: Literal["fork"]) -> "ForkContext": ...
-    @overload
-    def get_context(self, method: Literal["spawn"]) -> "SpawnContext": ...
-    @overload
-    def get_context(self, method: Literal["forkserver"]) -> "ForkServerContext": ...
-    @overload
-    def get_context(self, method: None = None) -> "SharedMemoryContext": ...
-    @overload
-    def get_context(self, method: str | None) -> "SharedMemoryContext": ...
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]
+        def get_context(self, method: Literal["fork"]) -> ForkContext: ...
+        @overload
+        def get_context(self, method: Literal["spawn"]) -> SpawnContext: ...
+        @overload
+        def get_context(self, method: Literal["forkserver"]) -> ForkServerContext: ...
+        @overload
+        def get_context(self, method: None = None) -> SharedMemoryContext: ...
+        @overload
+        def get_context(self, method: str | None) -> SharedMemoryContext: ...
+
     def get_context(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, method: str | None = None
-    ) -> "SharedMemoryContext":
+    ) -> SharedMemoryContext:
         """Returns the context of a start method; without one, this context.
 
         Raises:
@@ -122,16 +129,19 @@ class DefaultContext(SharedMemoryContext):
 
     Process = Process
 
-    @overload  # type: ignore[override]
-    def get_context(self, method: Literal["fork"]) -> ForkContext: ...
-    @overload
-    def get_context(self, method: Literal["spawn"]) -> SpawnContext: ...
-    @overload
-    def get_context(self, method: Literal["forkserver"]) -> ForkServerContext: ...
-    @overload
-    def get_context(self, method: None = None) -> SharedMemoryContext: ...
-    @overload
-    def get_context(self, method: str | None) -> SharedMemoryContext: ...
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]
+        def get_context(self, method: Literal["fork"]) -> ForkContext: ...
+        @overload
+        def get_context(self, method: Literal["spawn"]) -> SpawnContext: ...
+        @overload
+        def get_context(self, method: Literal["forkserver"]) -> ForkServerContext: ...
+        @overload
+        def get_context(self, method: None = None) -> SharedMemoryContext: ...
+        @overload
+        def get_context(self, method: str | None) -> SharedMemoryContext: ...
+
     def get_context(self, method: str | None = None) -> SharedMemoryContext:
         """Returns the context of a start method; without one, that of the default, which stays the default then.
 

@@ -4,12 +4,15 @@ multiprocessing's Pool, ProcessPoolExecutor and many programs use `_reader`, `_w
 were a pipe with a lock. Views here, without state of their own: a queue of ours has neither.
 """
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
 from interproc.errors import Empty
 from interproc.waiting import wait
 
+TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
 if TYPE_CHECKING:
+    from typing import Any
+
     from interproc.queues import SharedQueue
 
 
@@ -18,7 +21,7 @@ class _End:
 
     _name: str
 
-    def __init__(self, queue: "SharedQueue[Any]") -> None:
+    def __init__(self, queue: SharedQueue[Any]) -> None:
         self._queue = queue
 
     @property
@@ -86,7 +89,7 @@ class Writer(_End):
 class ReadLock:
     """The lock that readers of multiprocessing's queues take. Reading ours takes none: it only marks who drains."""
 
-    def __init__(self, queue: "SharedQueue[Any]") -> None:
+    def __init__(self, queue: SharedQueue[Any]) -> None:
         self._queue = queue
 
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:

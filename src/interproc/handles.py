@@ -5,26 +5,30 @@ pickled: it says which processes hold the descriptor, and the receiver opens it 
 process of the same user, any number of times, as long as one of the holders lives and keeps the object.
 """
 
+from __future__ import annotations
+
 import copyreg
 import multiprocessing.context
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from multiprocessing import reduction
-from typing import Any, Protocol
 
 from interproc import _core
 from interproc.errors import HandleExpired
-from interproc.state import Holder, state
+from interproc.state import state
+
+TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    from interproc.state import Holder
+
+    class Source(Protocol):
+        """Something that can travel and gives a descriptor where it arrives."""
+
+        def detach(self) -> int: ...
 
 
-class Source(Protocol):
-    """Something that can travel and gives a descriptor where it arrives."""
-
-    def detach(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
 class Handle:
     """Where to find a descriptor that other processes hold.
 
@@ -34,9 +38,10 @@ class Handle:
         inode: See `device`.
     """
 
-    holders: tuple[Holder, ...]
-    device: int
-    inode: int
+    def __init__(self, holders: tuple[Holder, ...], device: int, inode: int) -> None:
+        self.holders = holders
+        self.device = device
+        self.inode = inode
 
     def detach(self) -> int:
         """Opens the descriptor anew, for this process.
@@ -83,7 +88,7 @@ def create_segment(*, channels: int = 1, max_items: int = 0, max_bytes: int = 0)
         OSError: Out of memory or descriptors; the text names the limit and the remedy.
     """
     segment = _core.Segment.create(channels=channels, max_items=max_items, max_bytes=max_bytes)
-    return state.register(segment, Holder(os.getpid(), segment.fileno()))
+    return state.register(segment, (os.getpid(), segment.fileno()))
 
 
 def fetch(source: Source) -> int:
@@ -133,7 +138,7 @@ def reduce_kept_segment(segment: _core.Segment) -> tuple[Callable[..., _core.Seg
 
 def _handle(segment: _core.Segment) -> Handle:
     found = os.fstat(segment.fileno())
-    here = Holder(os.getpid(), segment.fileno())
+    here = (os.getpid(), segment.fileno())
     return Handle(tuple(dict.fromkeys((here, state.creators[segment]))), found.st_dev, found.st_ino)
 
 

@@ -1,5 +1,7 @@
 """Processes: the standard library's, except for what they can be started with and how daemons end."""
 
+from __future__ import annotations
+
 import fcntl
 import multiprocessing.process
 import os
@@ -7,11 +9,14 @@ import pickle
 import signal
 from multiprocessing.context import get_spawning_popen, set_spawning_popen
 from multiprocessing.process import active_children, current_process, parent_process
-from typing import Any, cast
 
 from interproc.codec import main_module, pickling
 from interproc.state import state
 from interproc.waiting import is_readable
+
+TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class BaseProcess(multiprocessing.process.BaseProcess):
@@ -28,8 +33,11 @@ class BaseProcess(multiprocessing.process.BaseProcess):
         Raises:
             UnsendableError: Something that the process needs cannot be sent; says which part.
         """
-        with main_module.without_false_file():
+        file = main_module.hide_false_file()
+        try:
             super().start()
+        finally:
+            main_module.show_file(file)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         popen = get_spawning_popen()
@@ -37,7 +45,7 @@ class BaseProcess(multiprocessing.process.BaseProcess):
             return super().__reduce_ex__(protocol)
         state.main_is_foreign = True
         names = {name: vars(self)[f"_{name}"] for name in ("target", "args", "kwargs")}
-        set_spawning_popen(cast(Any, _Sharing(popen)))
+        set_spawning_popen(_Sharing(popen))  # type: ignore[arg-type]
         try:
             return _rebuild, (pickling.dumps(self, {**names, "process": self}),)
         finally:

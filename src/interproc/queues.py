@@ -4,9 +4,10 @@ The calling thread does all the work: when `put` returns, the message lies in sh
 is seen by every process. `put`, `get` and their kin are the native methods of `_core.QueueBase`.
 """
 
+from __future__ import annotations
+
 import operator
 from collections.abc import Iterator
-from typing import Any, TypeVar
 
 import interproc.codec  # noqa: F401  # tells the native codec about Python
 from interproc import _core
@@ -14,7 +15,13 @@ from interproc.ends import Reader, ReadLock, Writer
 from interproc.errors import Empty, Full, ShutDown
 from interproc.handles import create_segment
 
-T = TypeVar("T")
+TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+else:
+    T = object
 
 _ENDS = frozenset({"reader", "writer"})
 _LOCAL = frozenset({"_closed_ends", "_is_draining"})  # attributes that mean this process only

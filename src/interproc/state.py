@@ -3,23 +3,17 @@
 After fork the child keeps what it inherited: segments stay mapped, and descriptors keep their numbers.
 """
 
+from __future__ import annotations
+
 import os
 import threading
-from dataclasses import dataclass, field
-from typing import NamedTuple
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from interproc import _core
 
-
-class Holder(NamedTuple):
-    """A process that holds a descriptor, and its number there."""
-
-    pid: int
-    fd: int
+Holder = tuple[int, int]  # a process that holds a descriptor, and its number there
 
 
-@dataclass(slots=True)
 class State:
     """What this process shares with others, and what it knows of them.
 
@@ -31,11 +25,12 @@ class State:
         lock: Guards `segments` and `creators`; nothing that blocks runs under it.
     """
 
-    lock_kind: str
-    segments: WeakValueDictionary[bytes, _core.Segment] = field(default_factory=WeakValueDictionary)
-    creators: WeakKeyDictionary[_core.Segment, Holder] = field(default_factory=WeakKeyDictionary)
-    main_is_foreign: bool = False
-    lock: threading.RLock = field(default_factory=threading.RLock)
+    def __init__(self, lock_kind: str) -> None:
+        self.lock_kind = lock_kind
+        self.segments: WeakValueDictionary[bytes, _core.Segment] = WeakValueDictionary()
+        self.creators: WeakKeyDictionary[_core.Segment, Holder] = WeakKeyDictionary()
+        self.main_is_foreign = False
+        self.lock = threading.RLock()
 
     def register(self, segment: _core.Segment, creator: Holder) -> _core.Segment:
         """Returns the segment to use from now on: an equal one that was already here, or this one."""

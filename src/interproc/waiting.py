@@ -4,14 +4,21 @@ A doorbell is a hint: it may ring for something that another process has taken s
 whether they are ready, and one whose doorbell misleads is not listened to for a moment.
 """
 
+from __future__ import annotations
+
 import math
 import select
 from collections.abc import Iterable
-from typing import Any, TypeVar
 
 from interproc.deadlines import deadline_after, seconds_until
 
-T = TypeVar("T")
+TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+else:
+    T = object
 
 _FIRST_PAUSE_SECONDS = 0.001
 _LONGEST_PAUSE_SECONDS = 0.1

@@ -106,7 +106,7 @@ def test_cycle_is_no_trap() -> None:
 def test_search_is_bounded() -> None:
     queue: interproc.Queue[object] = interproc.Queue()
     with pytest.raises(UnsendableError) as caught:
-        queue.put([*((number,) for number in range(100_100)), LOCK])
+        queue.put([*((number,) for number in range(20_100)), LOCK])
     assert caught.value.path == "obj"
 
 

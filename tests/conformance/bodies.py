@@ -90,21 +90,61 @@ def forward(source: Any, target: Any) -> None:
     target.put("done")
 
 
-def interrupted_get(queue: Any, conn: Any) -> None:
-    """Blocks in get() until SIGINT, then takes what is put afterwards."""
+def block_until_interrupted(call: str, thing: Any, report: Any) -> None:
+    """Blocks in a call until SIGINT, tells so, and then makes the call again."""
+    import interproc.connection
+
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    conn.send("ready")
+    calls = {
+        "get": lambda: thing.get(),
+        "get_many": lambda: thing.get_many(5),
+        "put": lambda: thing.put("put"),
+        "put_many": lambda: thing.put_many(["put"]),
+        "join": lambda: thing.join(),
+        "recv": lambda: thing.recv(),
+        "recv_bytes": lambda: thing.recv_bytes(),
+        "poll": lambda: thing.poll(None),
+        "wait": lambda: bool(interproc.connection.wait([thing])),
+    }
+    report.send("blocks now")
     try:
-        queue.get()
+        calls[call]()
     except KeyboardInterrupt:
-        conn.send("interrupted")
-    conn.send(queue.get())
+        report.send("interrupted")
+    report.send(calls[call]())
 
 
 def start_method_of_child(results: Any) -> None:
     import interproc
 
     results.put(interproc.get_start_method(allow_none=True))
+
+
+def fork_safe(queue: Any, results: Any) -> None:
+    """Uses both queues in a child of a process whose threads used them while it forked."""
+    for number in range(20):
+        queue.put(number)
+        queue.get(timeout=30)
+    results.put("used")
+
+
+def run_out_of_descriptors(report: Any) -> None:
+    """Makes queues, then pipes, until no descriptor is left, and tells how that ended."""
+    import resource
+
+    import interproc
+
+    limit = len(os.listdir("/proc/self/fd")) + 20
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    for make in (interproc.Queue, interproc.Pipe):
+        made: list[object] = []
+        try:
+            while True:
+                made.append(make())
+        except OSError as error:
+            open_before = len(os.listdir("/proc/self/fd"))
+            made.clear()
+            report.send((error.errno, str(error), open_before > len(os.listdir("/proc/self/fd"))))
 
 
 def sleep_for_ever(conn: Any) -> None:

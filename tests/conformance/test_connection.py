@@ -63,9 +63,7 @@ def test_send_bytes_sends_the_part_that_was_asked_for() -> None:
         (5, 6, "buffer length < offset"),
     ],
 )
-def test_send_bytes_refuses_parts_outside_of_the_buffer(
-    offset: int, size: int | None, text: str
-) -> None:
+def test_send_bytes_refuses_parts_outside_of_the_buffer(offset: int, size: int | None, text: str) -> None:
     one, other = Pipe()
     with pytest.raises(ValueError, match=text):
         one.send_bytes(b"0123456789", offset, size)

@@ -13,7 +13,6 @@ from interproc.connection import Pipe
 from interproc.context import SharedMemoryContext
 from interproc.errors import HandleExpired
 from interproc.handles import Handle
-from interproc.state import Holder
 from tests.conformance import bodies
 from tests.contexts import PATIENCE_SECONDS, Children
 
@@ -130,7 +129,7 @@ def test_handle_without_a_holder_has_expired() -> None:
 def test_descriptor_number_used_anew_is_not_mistaken() -> None:
     read_fd, write_fd = os.pipe()
     found = os.fstat(read_fd)
-    handle = Handle((Holder(os.getpid(), write_fd),), found.st_dev, found.st_ino + 1)
+    handle = Handle(((os.getpid(), write_fd),), found.st_dev, found.st_ino + 1)
     try:
         with pytest.raises(HandleExpired, match="closed it"):
             handle.detach()

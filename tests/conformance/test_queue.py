@@ -1,7 +1,5 @@
 """The contract of Queue, over every start method."""
 
-import os
-import signal
 import threading
 from queue import Empty, Full
 
@@ -157,19 +155,6 @@ def test_items_bigger_than_the_memory_limit_stream_through(context: SharedMemory
         received = queue.get(timeout=PATIENCE_SECONDS)
         assert len(received) == size
         assert received == received[:1] * size
-    children.join()
-
-
-def test_interrupted_get_loses_nothing(context: SharedMemoryContext, children: Children) -> None:
-    queue = context.Queue()
-    ours, theirs = context.Pipe()
-    child = children.start(bodies.interrupted_get, queue, theirs)
-    assert ours.recv(timeout=PATIENCE_SECONDS) == "ready"
-    assert child.pid is not None
-    os.kill(child.pid, signal.SIGINT)
-    assert ours.recv(timeout=PATIENCE_SECONDS) == "interrupted"
-    queue.put("after")
-    assert ours.recv(timeout=PATIENCE_SECONDS) == "after"
     children.join()
 
 

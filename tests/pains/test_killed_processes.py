@@ -11,7 +11,7 @@ import pytest
 from interproc.context import SharedMemoryContext
 from tests.contexts import PATIENCE_SECONDS, Children
 from tests.pains import bodies
-from tests.pains.waiting_for import until
+from tests.waiting_for import until
 
 
 def _has_waited(queue: Any, times: int) -> bool:

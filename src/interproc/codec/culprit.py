@@ -14,7 +14,7 @@ from typing import Any
 from interproc.codec.reducers import merge_reducers
 
 _MAX_DEPTH = 100
-_MAX_PROBES = 100_000
+_MAX_PROBES = 20_000
 _MAX_KEY_LENGTH = 60
 _ATOMS = frozenset((type(None), bool, int, float, complex, str, bytes, bytearray, type(...), type(NotImplemented)))
 _BUILT_IN_CONTAINERS = (dict, list, tuple, set, frozenset)

@@ -7,8 +7,6 @@ was typed at a prompt, given by `-c` or read from standard input: then what `__m
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FunctionType, ModuleType
 
 from interproc.state import state
@@ -46,19 +44,24 @@ def exports(obj: object) -> bool:
     return found is obj
 
 
-@contextmanager
-def without_false_file() -> Iterator[None]:
-    """Hides a `__file__` that names no file, like `<stdin>`: a started process would try to run it."""
+def hide_false_file() -> str | None:
+    """Hides a `__file__` that names no file, like `<stdin>`, which a started process would try to run.
+
+    Returns:
+        What to give to `show_file` afterwards.
+    """
     main = sys.modules["__main__"]
     if not hasattr(main, "__file__") or _has_file(main):
-        yield
-        return
+        return None
     file = main.__file__
     del main.__file__
-    try:
-        yield
-    finally:
-        main.__file__ = file
+    return file
+
+
+def show_file(file: str | None) -> None:
+    """Undoes `hide_false_file`."""
+    if file is not None:
+        sys.modules["__main__"].__file__ = file
 
 
 def _has_file(main: ModuleType) -> bool:

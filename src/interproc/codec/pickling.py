@@ -1,27 +1,31 @@
 """Objects to pickles, the fast way first: by name, then by value, then an error that says what is in the way."""
 
+from __future__ import annotations
+
 import io
 import pickle
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn, Protocol
 
 from interproc.codec import main_module
-from interproc.codec.culprit import find_culprit
 from interproc.codec.reducers import merge_reducers
 from interproc.errors import UnsendableError
+
+TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
+if TYPE_CHECKING:
+    from typing import Any, NoReturn, Protocol
+
+    class Sink(Protocol):
+        """Where a pickler leaves its output."""
+
+        def write(self, data: bytes, /) -> Any: ...
+        def add_buffer(self, buffer: pickle.PickleBuffer, /) -> Any: ...
+
 
 PROTOCOL = 5
 OUT_OF_BAND_BYTES = 16 * 1024
 
 # What pickling raises when it finds no way, not when a user's __reduce__ fails for a reason of its own.
 _NO_WAY = (pickle.PicklingError, TypeError, AttributeError)
-
-
-class Sink(Protocol):
-    """Where a pickler leaves its output."""
-
-    def write(self, data: bytes, /) -> Any: ...
-    def add_buffer(self, buffer: pickle.PickleBuffer, /) -> Any: ...
 
 
 class _PromptPickler(pickle.Pickler):
@@ -119,6 +123,8 @@ def _raise_with_path(error: BaseException, names: Mapping[str, object]) -> NoRet
     """Raises an UnsendableError for what has no way, else the error itself; both say where the culprit lies."""
     if not isinstance(error, Exception) or isinstance(error, (RecursionError, MemoryError)):
         raise error
+    from interproc.codec.culprit import find_culprit  # only after a failure
+
     culprit = find_culprit(names, lambda part: _value_pickler(_Nowhere()).dump(part))
     path = " and ".join(names) if culprit is None else culprit.path
     if not isinstance(error, _NO_WAY):

@@ -1,9 +1,14 @@
 """The reducers that programs and libraries have registered for their types."""
 
+from __future__ import annotations
+
 import copyreg
 from collections.abc import Callable
 from multiprocessing.reduction import ForkingPickler
-from typing import Any
+
+TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def merge_reducers() -> dict[type, Callable[[Any], Any]]:
