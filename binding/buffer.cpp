@@ -113,6 +113,16 @@ PyObject* make_buffer(const State& state, std::shared_ptr<Memory> memory, std::u
   return self;
 }
 
+Ref make_bytes(std::size_t size_bytes) {
+  Ref bytes(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size_bytes)));
+  if (!bytes || size_bytes < 2 * huge_page_bytes) return bytes;
+  auto start = reinterpret_cast<std::uintptr_t>(PyBytes_AS_STRING(bytes.get()));
+  std::uintptr_t first = (start + huge_page_bytes - 1) / huge_page_bytes * huge_page_bytes;
+  std::uintptr_t last = (start + size_bytes) / huge_page_bytes * huge_page_bytes;
+  madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);  // advice: small pages do as well
+  return bytes;
+}
+
 void copy_bytes(void* destination, const void* source, std::size_t size_bytes) {
   if (size_bytes <= most_bytes_with_gil) {
     if (size_bytes > 0) memcpy(destination, source, size_bytes);

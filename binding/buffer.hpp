@@ -35,6 +35,10 @@ class Memory {
 PyObject* make_buffer(const State& state, std::shared_ptr<Memory> memory, std::uint8_t* data, std::size_t size_bytes,
                       bool readonly);
 
+// An uninitialised bytes object, in huge pages where it is large and the system has them: touching it the first time is
+// most of what a large message costs its receiver. Empty with MemoryError raised.
+Ref make_bytes(std::size_t size_bytes);
+
 // memcpy; the GIL, held, is released meanwhile where that pays.
 void copy_bytes(void* destination, const void* source, std::size_t size_bytes);
 

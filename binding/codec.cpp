@@ -231,7 +231,7 @@ PyObject* decode(State& state, const Taken& taken) {
 
 PyObject* Flat::to_bytes() const {
   if (bytes) return Py_NewRef(bytes.get());
-  Ref copy(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(length)));
+  Ref copy = make_bytes(length);
   if (copy) copy_bytes(PyBytes_AS_STRING(copy.get()), data, length);
   return copy.release();
 }

@@ -172,7 +172,7 @@ bool Line::begin_arrival(Arrival* arrival) {
   arrival->size_bytes = static_cast<std::size_t>(received.length);
   auto codec = static_cast<Codec>(received.codec);
   if (codec == Codec::bytes || codec == Codec::raw) {
-    arrival->bytes = Ref(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(received.length)));
+    arrival->bytes = make_bytes(arrival->size_bytes);
     if (!arrival->bytes) return false;
     arrival->data = reinterpret_cast<std::uint8_t*>(PyBytes_AS_STRING(arrival->bytes.get()));
     return true;
@@ -205,6 +205,7 @@ Line::Progress Line::finish_arrival(std::unique_ptr<Arrival> arrival, Taken* tak
   if (has_place && (!looks || status == Status::timed_out)) {
     Ref error = take_raised();
     bool kept = leftover_.push_arrival(arrival.release());
+    channel_->stay_readable();
     if (kept && error) raise_again(std::move(error));
     if (kept && looks) raise_late(empty_, false);
     return Progress::failed;

@@ -81,7 +81,8 @@ TEST(every_size_gets_the_smallest_class_that_holds_it) {
   for (std::uint64_t size_bytes = 0; size_bytes < 100'000; size_bytes++) check(size_bytes);
   for (std::uint32_t exponent = 17; exponent < 48; exponent++) {
     std::uint64_t power = std::uint64_t{1} << exponent;
-    for (std::uint64_t size_bytes : {power - 1, power, power + 1, power + power / 4, power + power / 4 + 1}) check(size_bytes);
+    for (std::uint64_t size_bytes : {power - 1, power, power + 1, power + power / 4, power + power / 4 + 1})
+      check(size_bytes);
   }
 }
 
@@ -109,7 +110,8 @@ TEST(blocks_lie_one_behind_the_other_and_do_not_overlap) {
     CHECK_EQ(block, end);
     end = block + class_bytes(size_class_of(size_bytes + sizeof(BlockHeader)));
     const std::uint8_t* payload = store.arena().payload(block);
-    CHECK(std::all_of(payload, payload + size_bytes, [n = size_bytes](std::uint8_t byte) { return byte == (n & 255); }));
+    CHECK(
+        std::all_of(payload, payload + size_bytes, [n = size_bytes](std::uint8_t byte) { return byte == (n & 255); }));
   }
   CHECK_EQ(store.control().arena_end, end);
   CHECK_EQ(store.control().arena_used, end - cache_line);
@@ -262,8 +264,8 @@ TEST(a_rebuild_keeps_queued_blocks_and_those_of_the_living) {
   CHECK_EQ(store.header(orphan).owner, owner_none);
   CHECK_EQ(store.header(later).owner, me);
   CHECK_EQ(store.control().blocks_used, 3);
-  CHECK_EQ(store.control().arena_used, class_bytes(size_class_of(1064)) + class_bytes(size_class_of(2064)) +
-                                           class_bytes(size_class_of(5064)));
+  CHECK_EQ(store.control().arena_used,
+           class_bytes(size_class_of(1064)) + class_bytes(size_class_of(2064)) + class_bytes(size_class_of(5064)));
   CHECK_EQ(store.make(3000), orphan);
   CHECK_EQ(store.make(4000), freed);
 }

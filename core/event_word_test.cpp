@@ -42,9 +42,7 @@ void sleep_until_claimed(Room& room) {
   }
 }
 
-bool someone_sleeps(Room& room) {
-  return room.thread.load() != 0 && is_asleep(static_cast<pid_t>(room.thread.load()));
-}
+bool someone_sleeps(Room& room) { return room.thread.load() != 0 && is_asleep(static_cast<pid_t>(room.thread.load())); }
 
 }  // namespace
 
@@ -102,8 +100,8 @@ TEST(a_claim_during_a_timed_out_sleep_is_seen_when_leaving) {
   room.event().enter();  // another sleeper
   CHECK_EQ(room.event().sleep(mine, platform::monotonic_ns()), Outcome::timed_out);
   CHECK_EQ(room.event().claim(1), 1);
-  CHECK(!room.event().leave(mine));       // the wake may have been meant for this one
-  CHECK_EQ(room.event().claim(1), 1);     // and is passed on to the other
+  CHECK(!room.event().leave(mine));    // the wake may have been meant for this one
+  CHECK_EQ(room.event().claim(1), 1);  // and is passed on to the other
 }
 
 TEST(a_restart_forgets_everybody) {

@@ -192,8 +192,8 @@ class User {
   }
   void get_many() {
     std::size_t count = 0;
-    Status status = channel_.get_many(received_.data(), received_.size(), buffer_.data(), buffer_.size(), wait(),
-                                      &count, &fault_);
+    Status status =
+        channel_.get_many(received_.data(), received_.size(), buffer_.data(), buffer_.size(), wait(), &count, &fault_);
     CHECK(count <= received_.size());
     got(status, count);
   }
@@ -222,7 +222,8 @@ class User {
     if (reading_.block == no_block) return;
     for (int i = 0; i < 3; i++) {
       std::size_t size_bytes = 0;
-      Status status = channel_.read_stream(reading_, offset_, buffer_.data(), buffer_.size(), &size_bytes, wait(), &fault_);
+      Status status =
+          channel_.read_stream(reading_, offset_, buffer_.data(), buffer_.size(), &size_bytes, wait(), &fault_);
       check(status);
       CHECK(size_bytes <= buffer_.size());
       offset_ += size_bytes;
@@ -307,8 +308,8 @@ void run_rounds(std::uint64_t round_count, Round round) {
     bool good = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
     if (!good) {
       int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-      fail(__FILE__, __LINE__, "INTERPROC_TEST_SEED=" + std::to_string(current->load()) + " ended by signal " +
-                                   std::to_string(number));
+      fail(__FILE__, __LINE__,
+           "INTERPROC_TEST_SEED=" + std::to_string(current->load()) + " ended by signal " + std::to_string(number));
       deaths++;
     }
     seed = current->load() + 1;

@@ -194,9 +194,8 @@ FORK_TEST(an_owner_that_dies_alone_is_noticed_by_the_next) {
 FORK_TEST(an_owner_that_is_a_zombie_is_dead) {
   for (LockKind kind : lock_kinds()) {
     Shared<Room> room;
-    pid_t child = start_child([&room, kind] {
-      Lock(room->word, kind, room->participants).acquire(room->join(), true);
-    });
+    pid_t child =
+        start_child([&room, kind] { Lock(room->word, kind, room->participants).acquire(room->join(), true); });
     await_zombie(child);
     Lock lock(room->word, kind, room->participants);
     CHECK_EQ(lock.acquire(room->join(), true), Lock::Acquired::after_death);
@@ -242,9 +241,7 @@ TEST(a_thread_that_ends_with_the_lock_is_noticed_by_the_kernel) {
   if (!lock_supported(LockKind::kernel)) return;
   Shared<Room> room;
   std::uint32_t token = room->join();
-  std::thread([&room, token] {
-    Lock(room->word, LockKind::kernel, room->participants).acquire(token, true);
-  }).join();
+  std::thread([&room, token] { Lock(room->word, LockKind::kernel, room->participants).acquire(token, true); }).join();
   CHECK_EQ(room->word.load(), platform::owner_died_bit);
   Lock lock(room->word, LockKind::kernel, room->participants);
   CHECK_EQ(lock.acquire(token, false), Lock::Acquired::after_death);

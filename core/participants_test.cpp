@@ -205,7 +205,7 @@ FORK_TEST(who_died_while_joining_is_found) {
   claim.store(pack_claim(half_done));
   CHECK(meeting->table.dead() == std::vector{dead});
 
-  half_done.pid = static_cast<std::uint32_t>(getpid());  // still at it
+  half_done.pid = static_cast<std::uint32_t>(getpid());   // still at it
   meeting->table.entries[place_of(dead)].start_time = 1;  // left by the last user of the place
   claim.store(pack_claim(half_done));
   CHECK(meeting->table.dead().empty());

@@ -185,7 +185,8 @@ TEST(positions_beyond_32_bits_work) {
 }
 
 TEST(a_rebuild_of_an_undamaged_line_loses_no_message) {
-  for (std::uint64_t length : {0ul, 1ul, chunk_slots - 1ul, chunk_slots + 0ul, chunk_slots + 1ul, 300ul * chunk_slots + 5}) {
+  for (std::uint64_t length :
+       {0ul, 1ul, chunk_slots - 1ul, chunk_slots + 0ul, chunk_slots + 1ul, 300ul * chunk_slots + 5}) {
     for (std::uint64_t taken : {0ul, 1ul, chunk_slots + 0ul, length}) {
       if (taken > length) continue;
       Line line;

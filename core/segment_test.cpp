@@ -183,22 +183,28 @@ TEST(a_forgery_without_change_is_accepted) {
 TEST(a_wrong_header_is_refused_with_what_was_found) {
   Fault values;
   values = {0, "", 0x1122334455667788, segment_magic};
-  Forgery(1, [](Header& header, std::byte*) { header.magic = 0x1122334455667788; })
-      .expect_refusal(Status::bad_segment, "magic number", &values);
+  Forgery(1, [](Header& header, std::byte*) {
+    header.magic = 0x1122334455667788;
+  }).expect_refusal(Status::bad_segment, "magic number", &values);
   values = {0, "", layout_version + 41, layout_version};
-  Forgery(1, [](Header& header, std::byte*) { header.version += 41; })
-      .expect_refusal(Status::layout_mismatch, "layout version", &values);
+  Forgery(1, [](Header& header, std::byte*) {
+    header.version += 41;
+  }).expect_refusal(Status::layout_mismatch, "layout version", &values);
   values = {0, "", 4, sizeof(void*)};
-  Forgery(1, [](Header& header, std::byte*) { header.word_bytes = 4; })
-      .expect_refusal(Status::layout_mismatch, "word size", &values);
+  Forgery(1, [](Header& header, std::byte*) {
+    header.word_bytes = 4;
+  }).expect_refusal(Status::layout_mismatch, "word size", &values);
   values = {0, "", platform::self().pid_namespace, 99};
-  Forgery(1, [](Header& header, std::byte*) { header.pid_namespace = 99; })
-      .expect_refusal(Status::foreign_namespace, "PID namespace", &values);
+  Forgery(1, [](Header& header, std::byte*) {
+    header.pid_namespace = 99;
+  }).expect_refusal(Status::foreign_namespace, "PID namespace", &values);
   values = {0, "", 17, 1};
-  Forgery(1, [](Header& header, std::byte*) { header.lock_kind = static_cast<LockKind>(17); })
-      .expect_refusal(Status::bad_segment, "lock kind", &values);
-  Forgery(1, [](Header& header, std::byte*) { header.size_bytes += page_bytes; })
-      .expect_refusal(Status::bad_segment, "size in the header");
+  Forgery(1, [](Header& header, std::byte*) {
+    header.lock_kind = static_cast<LockKind>(17);
+  }).expect_refusal(Status::bad_segment, "lock kind", &values);
+  Forgery(1, [](Header& header, std::byte*) {
+    header.size_bytes += page_bytes;
+  }).expect_refusal(Status::bad_segment, "size in the header");
 }
 
 TEST(another_identity_is_refused) {
@@ -222,7 +228,8 @@ TEST(memory_of_another_size_is_refused) {
 TEST(memory_without_the_seals_is_refused) {
   for (int seals : {0, F_SEAL_SHRINK, F_SEAL_SHRINK | F_SEAL_GROW, F_SEAL_GROW | F_SEAL_SEAL}) {
     Fault values{0, "", static_cast<std::uint64_t>(seals), all_seals};
-    Forgery(1, [](Header&, std::byte*) {}, 0, seals)
+    Forgery(
+        1, [](Header&, std::byte*) {}, 0, seals)
         .expect_refusal(Status::bad_segment, "seals of the descriptor", &values);
   }
 }
@@ -269,17 +276,22 @@ TEST(regions_that_cannot_be_true_are_refused) {
       {"number of chunks", [](ChannelControl& control) { control.chunk_count = 0; }},
   };
   for (const Case& wrong : cases) {
-    Forgery(2, [&](Header& header, std::byte* base) { wrong.change(control_of(header, base, 1)); })
-        .expect_refusal(Status::bad_segment, wrong.doing);
+    Forgery(2, [&](Header& header, std::byte* base) {
+      wrong.change(control_of(header, base, 1));
+    }).expect_refusal(Status::bad_segment, wrong.doing);
   }
-  Forgery(2, [](Header& header, std::byte*) { header.channel_offset[1] = header.size_bytes; })
-      .expect_refusal(Status::bad_segment, "channel offset");
-  Forgery(2, [](Header& header, std::byte*) { header.channel_offset[0] += 64; })
-      .expect_refusal(Status::bad_segment, "channel offset");
-  Forgery(2, [](Header& header, std::byte*) { header.channel_count = max_channels + 1; })
-      .expect_refusal(Status::bad_segment, "channel index");
-  Forgery(2, [](Header& header, std::byte*) { header.channel_count = 0; })
-      .expect_refusal(Status::bad_segment, "channel index");
+  Forgery(2, [](Header& header, std::byte*) {
+    header.channel_offset[1] = header.size_bytes;
+  }).expect_refusal(Status::bad_segment, "channel offset");
+  Forgery(2, [](Header& header, std::byte*) {
+    header.channel_offset[0] += 64;
+  }).expect_refusal(Status::bad_segment, "channel offset");
+  Forgery(2, [](Header& header, std::byte*) {
+    header.channel_count = max_channels + 1;
+  }).expect_refusal(Status::bad_segment, "channel index");
+  Forgery(2, [](Header& header, std::byte*) {
+    header.channel_count = 0;
+  }).expect_refusal(Status::bad_segment, "channel index");
 }
 
 FORK_TEST(too_few_descriptors_are_a_fault_that_leaves_nothing) {

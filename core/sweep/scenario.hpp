@@ -58,7 +58,8 @@ struct Scenario {
   std::vector<Item> queued{};    // in the line when the victim begins
   Bystander bystander = Bystander::none;
   Item bystander_puts{301, inline_bytes};
-  bool armed = false;  // this process watches the doorbell
+  bool armed = false;     // the stage watches the doorbell
+  bool lifeline = false;  // which is a pipe of its own making
   bool may_shut_down = false;
   void (*prepare)(Stage&) = nullptr;      // whatever else the state needs
   void (*when_asleep)(Stage&) = nullptr;  // runs when the victim first sleeps, to wake it

@@ -7,6 +7,26 @@ namespace interproc::sweep {
 
 namespace {
 
+void lose_two(Stage& stage) {
+  stage.lose_consumer();
+  stage.lose_consumer();
+}
+
+// Their places are taken and only their death can free them: the next to join has the sixteenth, and looks.
+void lose_fourteen(Stage& stage) {
+  for (int i = 0; i < 14; i++) stage.lose_consumer();
+}
+
+// More of them than an idle channel keeps.
+void leave_many_chunks(Stage& stage) {
+  constexpr std::uint32_t count = 134 * chunk_slots;
+  for (std::uint32_t i = 0; i < count; i++) stage.put({1, inline_bytes});
+  for (std::uint32_t i = 0; i < count; i++) {
+    stage.take();
+    stage.finish();
+  }
+}
+
 void add_armed(std::vector<Scenario>& all) {
   all.push_back({.name = "put-armed", .armed = true, .act = putting(puts(1))});
   all.push_back({.name = "put-armed-rung-before", .armed = true, .act = after(ring_once, putting(puts(1)))});
@@ -19,6 +39,10 @@ void add_armed(std::vector<Scenario>& all) {
   all.push_back({.name = "get-armed-of-two", .queued = queued(2), .armed = true, .act = getting()});
   all.push_back({.name = "get-armed-many", .queued = queued(5), .armed = true, .act = getting_many(5)});
   all.push_back({.name = "get-armed-empty-sleeps", .armed = true, .act = sleepy(after(ring_once, getting()))});
+  all.push_back({.name = "put-lifeline", .armed = true, .lifeline = true, .act = putting(puts(1))});
+  all.push_back({.name = "put-lifeline-many", .armed = true, .lifeline = true, .act = putting_many(puts(5))});
+  all.push_back({.name = "get-lifeline-last", .queued = queued(1), .armed = true, .lifeline = true, .act = getting()});
+  all.push_back({.name = "get-lifeline-empty-sleeps", .armed = true, .lifeline = true, .act = sleepy(getting())});
   all.push_back({.name = "arm-first", .queued = queued(1), .act = {.operation = arm}});
   all.push_back({.name = "arm-second", .queued = queued(1), .armed = true, .act = {.operation = arm}});
 }
@@ -94,11 +118,19 @@ void add_membership(std::vector<Scenario>& all) {
   constexpr auto leave = [](Actor& actor) { actor.channel.reset(); };
   constexpr auto release = [](Actor& actor) { actor.release(); };
   constexpr auto keep_house = [](Actor& actor) { ChannelTestAccess::keep_house(*actor.channel); };
+  constexpr auto sweep = [](Actor& actor) { ChannelTestAccess::sweep(*actor.channel); };
   constexpr auto wake_all = [](Actor& actor) { actor.channel->wake_all(); };
   all.push_back({.name = "join-channel", .queued = queued(1), .act = {.joins_inside = true, .operation = look}});
   Act first_put = putting(puts(1));
   first_put.joins_inside = true;
   all.push_back({.name = "join-channel-by-put", .act = first_put});
+  Items fifteen = queued(15);
+  fifteen[4].size_bytes = large_bytes;
+  all.push_back({.name = "join-channel-as-sixteenth",
+                 .queued = fifteen,
+                 .prepare = lose_fourteen,
+                 .act = {.joins_inside = true, .operation = look}});
+  all.push_back({.name = "sweep", .queued = queued(3, large_bytes), .prepare = lose_two, .act = {.operation = sweep}});
   all.push_back({.name = "leave-channel", .queued = queued(2), .act = {.operation = leave}});
   all.push_back({.name = "leave-channel-with-block",
                  .queued = queued(2, large_bytes),
@@ -110,6 +142,10 @@ void add_membership(std::vector<Scenario>& all) {
                  .queued = queued(2, large_bytes),
                  .act = {.takes = 1, .before = take_one, .operation = release}});
   all.push_back({.name = "keep-house", .queued = queued(1, large_bytes), .act = {.operation = keep_house}});
+  all.push_back({.name = "keep-house-trims",
+                 .options = {.max_items = 0, .max_bytes = 0, .virtual_bytes = 2 * little_memory},
+                 .prepare = leave_many_chunks,
+                 .act = {.operation = keep_house}});
   all.push_back({.name = "wake-all", .bystander = Bystander::consumer, .act = {.operation = wake_all}});
 }
 

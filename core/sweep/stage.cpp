@@ -1,5 +1,6 @@
 #include "sweep/stage.hpp"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -74,7 +75,8 @@ Stage::Stage(const Scenario& scenario, Report& report) : scenario_(scenario), re
   report_.bystander_done.store(0);
   report_.doing = "nothing yet";
   report_.failure[0] = 0;
-  channel_ = std::make_unique<Channel>(segment_, 0);
+  if (scenario.lifeline && pipe2(lifeline_, O_NONBLOCK | O_CLOEXEC) != 0) give_up("making a pipe", Fault{});
+  channel_ = open_channel(segment_);
   if (channel_->statistics(&fault).participants != 1) give_up("joining", fault);
   for (std::uint64_t i = 0; i < scenario.start; i++) {
     put(Item{1, inline_bytes});
@@ -82,15 +84,31 @@ Stage::Stage(const Scenario& scenario, Report& report) : scenario_(scenario), re
     if (i >= scenario.unfinished) finish();
   }
   for (Item item : scenario.queued) put(item);
-  if (scenario.armed && channel_->arm(&doorbell_, &fault) != Status::ok) give_up("arming", fault);
+  if (scenario.armed) arm();
   if (scenario.prepare != nullptr) scenario.prepare(*this);
   if (scenario.bystander != Bystander::none) start_bystander(scenario.bystander);
 }
 
 Stage::~Stage() {
+  for (int fd : lifeline_) {
+    if (fd >= 0) close(fd);
+  }
   if (bystander_ <= 0) return;
   kill(bystander_, SIGKILL);
   waitpid(bystander_, nullptr, 0);
+}
+
+std::unique_ptr<Channel> Stage::open_channel(const std::shared_ptr<Segment>& segment) const {
+  auto channel = std::make_unique<Channel>(segment, 0);
+  if (scenario_.lifeline) channel->use_lifeline(lifeline_[1], lifeline_[0]);
+  return channel;
+}
+
+void Stage::arm() {
+  Fault fault;
+  doorbell_ = lifeline_[0];
+  Status status = scenario_.lifeline ? channel_->arm_lifeline(&fault) : channel_->arm(&doorbell_, &fault);
+  if (status != Status::ok) give_up("arming", fault);
 }
 
 ChannelMemory& Stage::memory() { return ChannelTestAccess::memory(*channel_); }
@@ -106,7 +124,7 @@ void Stage::take() {
   Received received;
   std::uint8_t buffer[copy_under_lock_bytes];
   if (channel_->try_get(&received, buffer, sizeof buffer, true, &fault) != Status::ok) give_up("taking", fault);
-  line_.erase(line_.begin());
+  line_.pop_front();
   unfinished_++;
   if (received.block != no_block) channel_->release(received.block);
 }
@@ -115,6 +133,21 @@ void Stage::finish() {
   Fault fault;
   if (channel_->task_done(&fault) != Status::ok) give_up("task_done", fault);
   unfinished_--;
+}
+
+void Stage::lose_consumer() {
+  pid_t pid = fork();
+  if (pid == 0) {
+    Fault fault;
+    Received received;
+    std::uint8_t buffer[copy_under_lock_bytes];
+    Channel* channel = open_channel(segment_).release();
+    _exit(channel->try_get(&received, buffer, sizeof buffer, true, &fault) == Status::ok ? 0 : 1);
+  }
+  int status = 0;
+  if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) give_up("losing a consumer", Fault{});
+  line_.pop_front();
+  unfinished_++;
 }
 
 bool Stage::provoke() {
@@ -151,7 +184,7 @@ void Stage::start_bystander(Bystander kind) {
 }
 
 void Stage::run_bystander(Bystander kind) {
-  auto channel = std::make_unique<Channel>(segment_, 0);
+  auto channel = open_channel(segment_);
   Status status = Status::interrupted;
   if (kind == Bystander::consumer) {
     status = get_whole(*channel, &report_.bystander_item);

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <deque>
 #include <memory>
 
 #include "sweep/scenario.hpp"
@@ -30,15 +31,22 @@ class Stage {
   Channel& channel() { return *channel_; }
   ChannelMemory& memory();
   const std::shared_ptr<Segment>& segment() const { return segment_; }
-  int doorbell() const { return doorbell_; }                // -1 unless armed
-  const std::vector<Item>& line() const { return line_; }   // what was put and not taken before the victim came
+  int doorbell() const { return doorbell_; }  // -1 unless armed
+  std::vector<Item> line() const {
+    return {line_.begin(), line_.end()};
+  }                                                         // what was put and not taken before the victim came
   std::uint64_t unfinished() const { return unfinished_; }  // messages taken without task_done()
   Bystander bystander() const { return bystander_kind_; }
+
+  // A view of the channel as every process of this stage has it.
+  std::unique_ptr<Channel> open_channel(const std::shared_ptr<Segment>& segment) const;
 
   // Never sleeps.
   void put(Item item);
   void take();    // the next message, and drops it
   void finish();  // task_done()
+  // A process joins, takes the next message and dies with it.
+  void lose_consumer();
   // The victim sleeps: lets happen what the scenario has in store for that. False the second time.
   bool provoke();
   // The channel cannot be trusted any more: not even to leave it.
@@ -47,6 +55,7 @@ class Stage {
   void start_bystander(Bystander kind);
 
  private:
+  void arm();
   void run_bystander(Bystander kind);
   bool bystander_is_registered(Bystander kind);
 
@@ -54,10 +63,11 @@ class Stage {
   Report& report_;
   std::shared_ptr<Segment> segment_;
   std::unique_ptr<Channel> channel_;
-  std::vector<Item> line_;
+  std::deque<Item> line_;
   Bystander bystander_kind_ = Bystander::none;
   pid_t bystander_ = 0;
   int doorbell_ = -1;
+  int lifeline_[2] = {-1, -1};
   bool provoked_ = false;
   std::uint64_t unfinished_ = 0;
 };

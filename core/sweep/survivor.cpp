@@ -108,7 +108,7 @@ void Survivor::attach() {
   report_.doing = "attaching";
   int fd = fcntl(stage_.segment()->fd(), F_DUPFD_CLOEXEC, 0);
   require(Segment::attach(fd, stage_.segment()->header().uuid, &segment_, &fault_), Status::ok, "attach");
-  channel_ = std::make_unique<Channel>(segment_, 0);
+  channel_ = stage_.open_channel(segment_);
   require(channel_->check(&fault_), Status::ok, "check");
   report_.doing = "looking at what is there";
 }

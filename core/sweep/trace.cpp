@@ -105,7 +105,7 @@ bool hurry(Stepper& victim, const Trace& trace, std::size_t from, std::size_t to
 
 void perform(Stage& stage, const Act& act) {
   static Actor actor;
-  actor.channel = std::make_unique<Channel>(stage.segment(), 0);
+  actor.channel = stage.open_channel(stage.segment());
   for (Item item : act.puts) {
     actor.outgoing.push_back(std::make_unique<Outgoing>(item));
     actor.messages.push_back(actor.outgoing.back()->message());

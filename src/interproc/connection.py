@@ -22,9 +22,10 @@ from interproc.waiting import is_readable, wait
 if TYPE_CHECKING:
     from interproc.handles import Source
 
-# A flooding sender is held back after this many messages, or this much memory, that nobody has received.
+# A flooding sender is held back after this many messages, or this much memory, that nobody has received. So little memory
+# stays in the processor's cache: with 16 MiB, messages of 64 KiB cost twice as much. Larger messages flow through it.
 _MAX_ITEMS = 8192
-_MAX_BYTES = 16 << 20
+_MAX_BYTES = 1 << 20
 
 
 class Connection(_core.ConnectionBase):

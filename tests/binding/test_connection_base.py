@@ -1,6 +1,7 @@
 """ConnectionBase: lifelines, descriptors, closing and waiting."""
 
 import os
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -132,7 +133,7 @@ def test_error_of_pickling_comes_before_that_of_the_pipe() -> None:
     one, other = make_pipe()
     other.close()
     with pytest.raises(TypeError):
-        one.send(iter(lambda: 1, 1))
+        one.send(threading.Lock())
 
 
 def test_what_a_failing_batch_leaves_over_is_received_in_every_way() -> None:
