@@ -45,7 +45,8 @@ Status Channel::read_slot(std::uint64_t position, Received* received, std::uint8
     return Status::bad_segment;
   }
   received->length = length;
-  if (!received->stream && length <= copy_under_lock_bytes && length <= buffer_bytes) {
+  bool is_small = length <= copy_under_lock_bytes && length <= buffer_bytes;
+  if (!received->stream && buffer != nullptr && is_small) {
     memcpy(buffer, arena_.payload(block), length);
     received->data = buffer;
     *emptied_block = block;

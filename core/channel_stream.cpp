@@ -73,7 +73,7 @@ Status Channel::begin_stream(const Message& message, StreamPut* progress, Regist
   if (status == Status::ok) {
     auto* stream = new (arena_.payload(block)) StreamHeader{};
     stream->capacity = window;
-    arena_.find(block, 0)->co_owner = token();
+    if (BlockHeader* header = arena_.find(block, 0); header != nullptr) header->co_owner = token();
     status = fill_slot(tail, SlotKind::stream, message, block, fault);
   }
   std::uint32_t claimed = 0;
@@ -184,7 +184,8 @@ void Channel::abort_stream(StreamPut* progress) {
   end_stream(progress->block, StreamState::aborted);
   BlockHeader* header = arena_.find(progress->block, 0);
   bool queued = header != nullptr && header->owner == owner_queued;
-  bool orphaned = !queued && header != nullptr && !token_is_alive(memory_.participants, header->owner);
+  bool is_taken = header != nullptr && !queued && header->owner != owner_none;
+  bool orphaned = is_taken && !token_is_alive(memory_.participants, header->owner);
   if (orphaned) header->owner = owner_none;
   // The dead consumer's slot was for this message, which comes again in another.
   bool all_done = orphaned && count_as_done();
@@ -240,14 +241,10 @@ Status Channel::read_stream(const Received& received, std::uint64_t offset, std:
 void Channel::finish_stream(const Received& received, bool complete) {
   Fault ignored;
   if (enter(true, &ignored) != Status::ok) return;
-  std::uint64_t capacity = 0;
-  const StreamHeader* stream = stream_at(received.block, &capacity);
-  bool is_withdrawn = !complete && stream != nullptr && state_of(stream->state) == StreamState::aborted;
-  bool producer_died = !complete && stream != nullptr && stream->written.load(std::memory_order_relaxed) < received.length;
   end_stream(received.block, complete ? StreamState::finished : StreamState::aborted);
   arena_.drop_owner(received.block);
-  // Nobody gets this message, so nobody will call task_done() for it.
-  bool all_done = (is_withdrawn || producer_died) && count_as_done();
+  // Nobody gets a message that did not come whole, so nobody will call task_done() for it.
+  bool all_done = !complete && count_as_done();
   leave();
   if (all_done) finished().wake_all();
 }

@@ -320,6 +320,10 @@ Status create_doorbell(int* fd, std::uint64_t* inode, Fault* fault) {
 }
 
 Status open_doorbell(std::uint32_t pid, int peer_fd, std::uint64_t inode, int* fd, Fault* fault) {
+  if (inode == 0) {  // would accept any pipe of that process
+    *fault = Fault{0, "identity of a doorbell", 0, 0};
+    return Status::peer_gone;
+  }
   char path[48];
   snprintf(path, sizeof path, "/proc/%u/fd/%d", pid, peer_fd);
   return open_pipe(path, O_RDWR, inode, fd, fault);

@@ -28,8 +28,8 @@ inline ChannelOptions bounded(std::uint64_t max_items) {
   return {.max_items = max_items, .max_bytes = 0, .virtual_bytes = little_memory};
 }
 
-// The least memory a channel may have: 48 KiB go as a stream, in pieces of 4 KiB, and a little less fits beside one large
-// message but not beside two.
+// The least memory a channel may have: 48 KiB go as a stream, in pieces of 4 KiB, and a little less fits beside one
+// large message but not beside two.
 inline constexpr std::uint64_t narrow_bytes = 64 * 1024;
 inline constexpr std::uint32_t stream_bytes = 48 * 1024;
 inline constexpr std::uint32_t narrow_fit_bytes = 48'000;

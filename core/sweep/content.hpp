@@ -13,8 +13,8 @@ struct Content {
   std::vector<const Act*> acts;  // in the order in which they ran
   std::vector<Item> others{};    // put by processes that live: each must come once, behind what was queued
 
-  // Empty if `seen` is what may come, else what is wrong with it. What may come: the queued messages and then a prefix of
-  // each act's puts, without as many of the first as the acts may have taken with them.
+  // Empty if `seen` is what may come, else what is wrong with it. What may come: the queued messages and then a prefix
+  // of each act's puts, without as many of the first as the acts may have taken with them.
   std::string wrong_with(std::vector<Item> seen) const;
 
  private:

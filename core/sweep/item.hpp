@@ -17,8 +17,8 @@ struct Item {
   bool operator==(const Item&) const = default;
 };
 
-// Sizes that take different paths: in the slot, in a block copied under the lock, in a block copied outside it, in a block
-// whose pages are reserved outside it.
+// Sizes that take different paths: in the slot, in a block copied under the lock, in a block copied outside it, in a
+// block whose pages are reserved outside it.
 inline constexpr std::uint32_t inline_bytes = 40;
 inline constexpr std::uint32_t small_bytes = 200;
 inline constexpr std::uint32_t large_bytes = 4096;

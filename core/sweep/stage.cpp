@@ -177,9 +177,11 @@ void Stage::start_bystander(Bystander kind) {
     _exit(0);
   }
   if (bystander_ < 0) give_up("starting a bystander", Fault{});
-  while (!bystander_is_registered(kind) || state_of(bystander_) != 'S') {
-    if (report_.bystander_done.load() != 0) give_up("letting a bystander fall asleep", Fault{});
-    sched_yield();
+  for (;; sched_yield()) {
+    bool is_registered = bystander_is_registered(kind);
+    char state = state_of(bystander_);
+    if (is_registered && state == 'S') return;
+    if (state == 'Z') give_up("letting a bystander fall asleep", Fault{});
   }
 }
 

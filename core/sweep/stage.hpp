@@ -34,7 +34,7 @@ class Stage {
   int doorbell() const { return doorbell_; }  // -1 unless armed
   std::vector<Item> line() const {
     return {line_.begin(), line_.end()};
-  }                                                         // what was put and not taken before the victim came
+  }  // what was put and not taken before the victim came
   std::uint64_t unfinished() const { return unfinished_; }  // messages taken without task_done()
   Bystander bystander() const { return bystander_kind_; }
 

@@ -1,7 +1,7 @@
 // Stepper: a child process that can be stopped, and killed, between any two instructions.
 //
-// The child runs until its first mark, stays there, and from then on moves only when told to. Because it is a fork of this
-// process, its code lies at the same addresses here: instructions are read from this process's own memory.
+// The child runs until its first mark, stays there, and from then on moves only when told to. Because it is a fork of
+// this process, its code lies at the same addresses here: instructions are read from this process's own memory.
 #pragma once
 
 #include <sys/ptrace.h>

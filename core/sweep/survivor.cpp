@@ -25,7 +25,6 @@ constexpr Item rescue{401, inline_bytes};
 constexpr std::uint32_t round_id = 1000;
 constexpr std::size_t round_items = 2 * chunk_slots + 12;
 constexpr std::size_t most_in_line = chunk_slots + 6;
-constexpr std::size_t most_item_bytes = 64 * 1024;
 constexpr std::uint64_t look_pause_ns = 2'000'000;
 
 bool is_readable(int fd) {
@@ -60,6 +59,7 @@ class Survivor {
   void attach();
   void check_doorbell(const char* when);
   void settle_bystander();
+  void help_bystander();
   void drain();
   void check_content();
   void check_shutdown();
@@ -118,22 +118,31 @@ void Survivor::check_doorbell(const char* when) {
   if (channel_->size() > 0 && !is_readable(stage_.doorbell())) fail("the doorbell is silent %s", when);
 }
 
-// Whoever slept in the channel must go on by itself if the victim gave it reason to, and else once this process does.
+// Does what the sleeper waits for, unless somebody else has: then it must come by itself.
+void Survivor::help_bystander() {
+  bool bounded = scenario_.options.max_items != 0;
+  switch (stage_.bystander()) {
+    case Bystander::none:
+      return;
+    case Bystander::consumer:
+      if (channel_->size() != 0 || rescued_) return;
+      put(rescue);
+      rescued_ = true;
+      return;
+    case Bystander::producer:
+      if (bounded ? channel_->is_full() : channel_->size() > 0) try_take();
+      return;
+    case Bystander::joiner:
+      if (control().done.load() >= control().tail.load()) return;
+      require(channel_->task_done(&fault_), Status::ok, "task_done");
+      finished_++;
+  }
+}
+
 void Survivor::settle_bystander() {
   report_.doing = "waiting for the sleeper";
   while (stage_.bystander() != Bystander::none && !is_bystander_done()) {
-    Bystander kind = stage_.bystander();
-    bool bounded = scenario_.options.max_items != 0;
-    if (is_shut_down()) {
-    } else if (kind == Bystander::consumer && channel_->size() == 0 && !rescued_) {
-      put(rescue);
-      rescued_ = true;
-    } else if (kind == Bystander::producer && (bounded ? channel_->is_full() : channel_->size() > 0)) {
-      try_take();
-    } else if (kind == Bystander::joiner && control().done.load() < control().tail.load()) {
-      require(channel_->task_done(&fault_), Status::ok, "task_done");
-      finished_++;
-    }
+    if (!is_shut_down()) help_bystander();
     if (platform::monotonic_ns() > deadline_ns_) fail("it never woke");
     platform::sleep_on(report_.bystander_done, 0, platform::monotonic_ns() + look_pause_ns);
   }

@@ -26,6 +26,10 @@ Points thinned(const Points& points, std::size_t count) {
   return few;
 }
 
+std::string text_of_failure(const Stepper& victim) {
+  return "died by itself, of signal " + std::to_string(victim.failure());
+}
+
 template <typename Wanted>
 Points points_where(const Trace& trace, Wanted wanted) {
   Points points;
@@ -53,7 +57,7 @@ class Sweep {
   bool may_go_on() const { return result_.broken < most_broken; }
   Trace first_trace();
   Trace traced(Stage& stage, Stepper& victim, const Act& act, const std::string& at);
-  Points chosen(const Trace& trace, long only) const;
+  Points chosen(const Trace& trace) const;
   void kill(Stepper& victim, Stage& stage, const Act& act, const Trace& trace, std::size_t at);
   void judge(Stage& stage, const Stepper& victim, const std::string& at);
   void complain(Stage& stage, const Stepper& victim, const std::string& at, const std::string& what);
@@ -66,13 +70,12 @@ class Sweep {
 
 Trace Sweep::traced(Stage& stage, Stepper& victim, const Act& act, const std::string& at) {
   Trace trace = trace_of(stage, victim, act);
-  if (victim.failure() != 0)
-    complain(stage, victim, at, "died by itself, of signal " + std::to_string(victim.failure()));
+  if (victim.failure() != 0) complain(stage, victim, at, text_of_failure(victim));
   return trace;
 }
 
-Points Sweep::chosen(const Trace& trace, long only) const {
-  if (only >= 0) return {static_cast<std::size_t>(only)};
+Points Sweep::chosen(const Trace& trace) const {
+  if (plan_.only_at >= 0) return {static_cast<std::size_t>(plan_.only_at)};
   return points_where(trace, [&](const Point& point) { return plan_.every_point || point.is_distinct; });
 }
 
@@ -90,7 +93,7 @@ void Sweep::complain(Stage& stage, const Stepper& victim, const std::string& at,
 void Sweep::judge(Stage& stage, const Stepper& victim, const std::string& at) {
   result_.tried++;
   if (victim.failure() != 0) {
-    complain(stage, victim, at, "died by itself, of signal " + std::to_string(victim.failure()));
+    complain(stage, victim, at, text_of_failure(victim));
   } else if (!survives(stage, plan_.limit_seconds)) {
     complain(stage, victim, at, report_.failure);
   }
@@ -106,7 +109,7 @@ void Sweep::one_death() {
   Trace trace = first_trace();
   result_.instructions = trace.size() - 1;
   result_.points = trace.size();
-  for (std::size_t at : chosen(trace, plan_.only_at)) {
+  for (std::size_t at : chosen(trace)) {
     if (!may_go_on()) return;
     Stage stage(scenario_, report_);
     Stepper victim = start_victim(stage, scenario_.act);

@@ -14,28 +14,30 @@ namespace {
 
 // Further instructions than any act has.
 constexpr std::size_t most_instructions = 50'000;
-// In a row of stores of payload only every so manieth makes a kill point of its own.
+// In a row of stores of payload only every sixteenth makes a kill point of its own.
 constexpr std::size_t payload_stride = 16;
 constexpr std::size_t field_bytes = 8;
 
 constexpr std::size_t watched_chunks_bytes = 4 * chunk_bytes;
 constexpr std::size_t watched_arena_bytes = 160 * 1024;
 
+enum class Change { none, payload, fields };
+
 // The parts of a channel that a scenario writes to, as they were at the last look.
 class Snapshot {
  public:
   explicit Snapshot(const ChannelMemory& memory) {
-    watch(memory.control, page_bytes);
-    watch(memory.participants, page_bytes);
-    watch(memory.directory, page_bytes);
-    watch(memory.links, memory.chunk_count * sizeof(std::uint32_t));
-    watch(memory.chunks, std::min(watched_chunks_bytes, memory.chunk_count * chunk_bytes));
-    watch(memory.arena, std::min<std::size_t>(watched_arena_bytes, memory.arena_bytes));
+    watch(memory.control, page_bytes, false);
+    watch(memory.participants, page_bytes, false);
+    watch(memory.directory, page_bytes, false);
+    watch(memory.links, memory.chunk_count * sizeof(std::uint32_t), false);
+    watch(memory.chunks, std::min(watched_chunks_bytes, memory.chunk_count * chunk_bytes), true);
+    watch(memory.arena, std::min<std::size_t>(watched_arena_bytes, memory.arena_bytes), true);
   }
 
-  // How many bytes, from the first changed to the last, differ from the last look in the region where most do.
-  std::size_t renew() {
-    std::size_t most = 0;
+  // What is different since the last look. A store of more than a field, where payloads lie, is a payload's.
+  Change renew() {
+    Change change = Change::none;
     for (Region& region : regions_) {
       std::size_t size_bytes = region.copy.size();
       if (memcmp(region.memory, region.copy.data(), size_bytes) == 0) continue;
@@ -44,19 +46,21 @@ class Snapshot {
       std::size_t last = size_bytes - 1;
       while (region.memory[last] == region.copy[last]) last--;
       memcpy(&region.copy[first], &region.memory[first], last - first + 1);
-      most = std::max(most, last - first + 1);
+      bool is_field = !region.holds_payloads || last - first < field_bytes;
+      change = std::max(change, is_field ? Change::fields : Change::payload);
     }
-    return most;
+    return change;
   }
 
  private:
   struct Region {
     const std::uint8_t* memory;
     std::vector<std::uint8_t> copy;
+    bool holds_payloads;
   };
-  void watch(const void* memory, std::size_t size_bytes) {
+  void watch(const void* memory, std::size_t size_bytes, bool holds_payloads) {
     const auto* bytes = static_cast<const std::uint8_t*>(memory);
-    regions_.push_back({bytes, {bytes, bytes + size_bytes}});
+    regions_.push_back({bytes, {bytes, bytes + size_bytes}, holds_payloads});
   }
   std::vector<Region> regions_;
 };
@@ -144,11 +148,10 @@ Trace trace_of(Stage& stage, Stepper& victim, const Act& act) {
   std::size_t payload_row = 0;
   bool entered_kernel = victim.is_at_system_call();
   advance(victim, stage, act, most_instructions, [&](bool slept) {
-    std::size_t changed_bytes = snapshot.renew();
+    Change change = snapshot.renew();
     std::uint64_t notices = victim.peek(notice);
-    bool is_payload = changed_bytes > field_bytes;
-    payload_row = is_payload ? payload_row + 1 : 0;
-    bool counts = is_payload ? payload_row % payload_stride == 1 : changed_bytes > 0;
+    if (change != Change::none) payload_row = change == Change::payload ? payload_row + 1 : 0;
+    bool counts = change == Change::fields || (change == Change::payload && payload_row % payload_stride == 1);
     bool is_distinct = counts || notices != noticed || entered_kernel;
     trace.push_back({victim.instruction(), is_distinct, stage.memory().control->lock.load() != 0, slept});
     noticed = notices;

@@ -28,8 +28,8 @@ inline Stepper start_victim(Stage& stage, const Act& act) {
   return Stepper([&] { perform(stage, act); });
 }
 
-// Lets the victim go on for `count` instructions, or to the end of its act. Returns how many they were; `see(slept)` is called
-// after each.
+// Lets the victim go on for `count` instructions, or to the end of its act. Returns how many they were; `see(slept)` is
+// called after each.
 template <typename See>
 std::size_t advance(Stepper& victim, Stage& stage, const Act& act, std::size_t count, See see) {
   bool slept = false;

@@ -6,6 +6,7 @@ carries no data. The kernel closes the lifeline with its last holder, so the pee
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -22,8 +23,9 @@ from interproc.waiting import is_readable, wait
 if TYPE_CHECKING:
     from interproc.handles import Source
 
-# A flooding sender is held back after this many messages, or this much memory, that nobody has received. So little memory
-# stays in the processor's cache: with 16 MiB, messages of 64 KiB cost twice as much. Larger messages flow through it.
+# A flooding sender is held back after this many messages, or this much memory, that nobody has received. So little
+# memory stays in the processor's cache: with 16 MiB, messages of 64 KiB cost twice as much. Larger messages flow
+# through it.
 _MAX_ITEMS = 8192
 _MAX_BYTES = 1 << 20
 
@@ -33,7 +35,7 @@ class Connection(_core.ConnectionBase):
 
     Any number of threads and processes may use an end at the same time: messages stay whole. `fileno()` is readable
     while there is something to receive or the peer is gone, for `select`, asyncio and GUI loops. It may be pickled at
-    any time, and then closed at once.
+    any time, and then closed at once: a thread of multiprocessing keeps what the receiver needs until it has it.
 
     Differs: the methods that block take a `timeout`, and raise `TimeoutError` when it passes; `recv_bytes` with a
         `maxlength` that is too small drops that message and leaves the connection usable.
@@ -102,7 +104,14 @@ def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:
 
 
 def _make_lifeline(undo: ExitStack) -> tuple[int, int]:
-    read_fd, write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        read_fd, write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+        raise OSError(
+            errno.EMFILE, "too many open files in this process: close some, or raise RLIMIT_NOFILE (ulimit -n)"
+        ) from None
     undo.callback(os.close, read_fd)
     undo.callback(os.close, write_fd)
     return read_fd, write_fd

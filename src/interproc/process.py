@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import multiprocessing.process
 import os
 import pickle
@@ -87,6 +86,8 @@ def _end_with(parent_sentinel: int) -> None:
 
     Linux signals a pipe's reader on request when the last writer goes.
     """
+    import fcntl  # in children only
+
     fcntl.fcntl(parent_sentinel, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(parent_sentinel, fcntl.F_SETSIG, signal.SIGTERM)
     fcntl.fcntl(parent_sentinel, fcntl.F_SETFL, fcntl.fcntl(parent_sentinel, fcntl.F_GETFL) | os.O_ASYNC)

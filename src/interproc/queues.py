@@ -11,13 +11,14 @@ from collections.abc import Iterator
 
 import interproc.codec  # noqa: F401  # tells the native codec about Python
 from interproc import _core
-from interproc.ends import Reader, ReadLock, Writer
 from interproc.errors import Empty, Full, ShutDown
 from interproc.handles import create_segment
 
 TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
 if TYPE_CHECKING:
     from typing import Any, TypeVar
+
+    from interproc.ends import Reader, ReadLock, Writer
 
     T = TypeVar("T")
 else:
@@ -45,6 +46,8 @@ class SharedQueue(_core.QueueBase[T]):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles a handle, at any time, for any process of the same user.
 
+        Keep this object alive until the receiver has its own: a queue that nobody holds is gone.
+
         Raises:
             ValueError: The queue is closed.
         """
@@ -55,14 +58,20 @@ class SharedQueue(_core.QueueBase[T]):
 
     @property
     def _reader(self) -> Reader:
+        from interproc.ends import Reader  # for the few who look inside
+
         return Reader(self)
 
     @property
     def _writer(self) -> Writer:
+        from interproc.ends import Writer  # for the few who look inside
+
         return Writer(self)
 
     @property
     def _rlock(self) -> ReadLock:
+        from interproc.ends import ReadLock  # for the few who look inside
+
         return ReadLock(self)
 
     def _is_ready(self) -> bool:

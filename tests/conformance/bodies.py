@@ -95,7 +95,7 @@ def block_until_interrupted(call: str, thing: Any, report: Any) -> None:
     import interproc.connection
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    calls = {
+    calls: dict[str, Any] = {
         "get": lambda: thing.get(),
         "get_many": lambda: thing.get_many(5),
         "put": lambda: thing.put("put"),
@@ -134,17 +134,18 @@ def run_out_of_descriptors(report: Any) -> None:
 
     import interproc
 
-    limit = len(os.listdir("/proc/self/fd")) + 20
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    interproc.Pipe()
+    before = os.listdir("/proc/self/fd")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(before) + 20, len(before) + 20))
     for make in (interproc.Queue, interproc.Pipe):
         made: list[object] = []
         try:
             while True:
                 made.append(make())
         except OSError as error:
-            open_before = len(os.listdir("/proc/self/fd"))
-            made.clear()
-            report.send((error.errno, str(error), open_before > len(os.listdir("/proc/self/fd"))))
+            number, text = error.errno, str(error)
+        made.clear()
+        report.send((number, text, os.listdir("/proc/self/fd") == before))
 
 
 def sleep_for_ever(conn: Any) -> None:

@@ -30,7 +30,8 @@ def _interrupt(children: Children, context: SharedMemoryContext, call: str, thin
 def _sleeps(pid: int | None) -> bool:
     """Whether the process is in a system call that waits: on a futex, or in poll."""
     with open(f"/proc/{pid}/wchan") as file:
-        return any(place in file.read() for place in ("futex", "poll"))
+        place = file.read()
+    return "futex" in place or "poll" in place
 
 
 @pytest.mark.parametrize(("call", "expected"), [("get", "item"), ("get_many", ["item"]), ("wait", True)])
