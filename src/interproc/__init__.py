@@ -13,9 +13,12 @@ from interproc.context import (
     TimeoutError,
     default_context,
 )
-from interproc.errors import HandleExpired, LayoutMismatch, ShutDown, UnsendableError
 from interproc.process import active_children, current_process, parent_process
-from interproc.queues import JoinableQueue, Queue, SimpleQueue
+
+TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
+if TYPE_CHECKING:
+    from interproc.errors import HandleExpired, LayoutMismatch, ShutDown, UnsendableError
+    from interproc.queues import JoinableQueue, Queue, SimpleQueue
 
 __version__ = "0.1.0"
 
@@ -48,6 +51,29 @@ reducer = default_context.reducer
 set_executable = default_context.set_executable
 set_forkserver_preload = default_context.set_forkserver_preload
 set_start_method = default_context.set_start_method
+
+_FIRST_USED_FROM = {
+    "HandleExpired": "errors",
+    "JoinableQueue": "queues",
+    "LayoutMismatch": "errors",
+    "Queue": "queues",
+    "ShutDown": "errors",
+    "SimpleQueue": "queues",
+    "UnsendableError": "errors",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Imports what a program first uses later, as multiprocessing does: importing interproc costs little more."""
+    module = _FIRST_USED_FROM.get(name)
+    if module is None:
+        raise AttributeError(f"module 'interproc' has no attribute {name!r}")
+    import importlib
+
+    value: object = getattr(importlib.import_module(f"interproc.{module}"), name)
+    globals()[name] = value
+    return value
+
 
 __all__ = [
     "SUBDEBUG",

@@ -19,15 +19,14 @@ from multiprocessing.context import (
     set_spawning_popen,
 )
 
-from interproc import queues
 from interproc.process import BaseProcess
-from interproc.state import state
 
 TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
 if TYPE_CHECKING:
     from typing import Any, ClassVar, Literal, overload
 
     from interproc.connection import Connection
+    from interproc.queues import JoinableQueue, Queue, SimpleQueue
 
 
 class Process(BaseProcess, multiprocessing.context.Process):
@@ -47,26 +46,35 @@ class ForkServerProcess(BaseProcess, multiprocessing.context.ForkServerProcess):
 
 
 class SharedMemoryContext(BaseContext):
-    """What all contexts here have in common: queues and pipes in shared memory."""
+    """What all contexts here have in common: queues and pipes in shared memory.
+
+    The modules behind them are imported when they are first asked for, as in multiprocessing.
+    """
 
     Process: ClassVar[type[BaseProcess]]
 
     def Pipe(self, duplex: bool = True) -> tuple[Connection, Connection]:  # type: ignore[override]
         """Makes the two ends of a pipe: see `interproc.connection.Pipe`."""
-        from interproc.connection import Pipe  # not before it is needed: the standard library's part is large
+        from interproc.connection import Pipe
 
         return Pipe(duplex)
 
-    def Queue(self, maxsize: int = 0, *, max_bytes: int = 0) -> queues.Queue[Any]:  # type: ignore[override]
+    def Queue(self, maxsize: int = 0, *, max_bytes: int = 0) -> Queue[Any]:  # type: ignore[override]
         """Makes a queue: see `interproc.queues.Queue`."""
+        from interproc import queues
+
         return queues.Queue(maxsize, ctx=self, max_bytes=max_bytes)
 
-    def JoinableQueue(self, maxsize: int = 0, *, max_bytes: int = 0) -> queues.JoinableQueue[Any]:  # type: ignore[override]
+    def JoinableQueue(self, maxsize: int = 0, *, max_bytes: int = 0) -> JoinableQueue[Any]:  # type: ignore[override]
         """Makes a queue whose producers can wait for it: see `interproc.queues.JoinableQueue`."""
+        from interproc import queues
+
         return queues.JoinableQueue(maxsize, ctx=self, max_bytes=max_bytes)
 
-    def SimpleQueue(self, *, max_bytes: int = 0) -> queues.SimpleQueue[Any]:  # type: ignore[override]
+    def SimpleQueue(self, *, max_bytes: int = 0) -> SimpleQueue[Any]:  # type: ignore[override]
         """Makes a queue without a limit: see `interproc.queues.SimpleQueue`."""
+        from interproc import queues
+
         return queues.SimpleQueue(ctx=self, max_bytes=max_bytes)
 
     if TYPE_CHECKING:
@@ -95,6 +103,8 @@ class SharedMemoryContext(BaseContext):
         if method not in _contexts:
             raise ValueError(f"cannot find context for {method!r}; there are {', '.join(_contexts)}")
         if method != "fork":
+            from interproc.state import state
+
             state.main_is_foreign = True
         return _contexts[method]
 

@@ -9,10 +9,6 @@ import signal
 from multiprocessing.context import get_spawning_popen, set_spawning_popen
 from multiprocessing.process import active_children, current_process, parent_process
 
-from interproc.codec import main_module, pickling
-from interproc.state import state
-from interproc.waiting import is_readable
-
 TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
 if TYPE_CHECKING:
     from typing import Any
@@ -32,6 +28,8 @@ class BaseProcess(multiprocessing.process.BaseProcess):
         Raises:
             UnsendableError: Something that the process needs cannot be sent; says which part.
         """
+        from interproc.codec import main_module  # with the first process: it is half of the package
+
         file = main_module.hide_false_file()
         try:
             super().start()
@@ -42,6 +40,9 @@ class BaseProcess(multiprocessing.process.BaseProcess):
         popen = get_spawning_popen()
         if popen is None or isinstance(popen, _Sharing):
             return super().__reduce_ex__(protocol)
+        from interproc.codec import pickling
+        from interproc.state import state
+
         state.main_is_foreign = True
         names = {name: vars(self)[f"_{name}"] for name in ("target", "args", "kwargs")}
         set_spawning_popen(_Sharing(popen))  # type: ignore[arg-type]
@@ -76,6 +77,8 @@ class _Sharing:
 
 
 def _rebuild(pickled: bytes) -> BaseProcess:
+    from interproc.state import state
+
     state.main_is_foreign = True
     process: BaseProcess = pickle.loads(pickled)
     return process
@@ -87,6 +90,8 @@ def _end_with(parent_sentinel: int) -> None:
     Linux signals a pipe's reader on request when the last writer goes.
     """
     import fcntl  # in children only
+
+    from interproc.waiting import is_readable
 
     fcntl.fcntl(parent_sentinel, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(parent_sentinel, fcntl.F_SETSIG, signal.SIGTERM)
