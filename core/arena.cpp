@@ -37,14 +37,15 @@ bool Arena::can_hold(std::uint64_t payload_bytes) const {
   return class_bytes(size_class_of(payload_bytes + sizeof(BlockHeader))) + 2 * chunk_bytes <= limit;
 }
 
-BlockHeader* Arena::find(std::uint64_t block, std::uint64_t payload_bytes) const {
-  if (block == no_block || block % cache_line != 0 || block > memory_.arena_bytes - sizeof(BlockHeader)) return nullptr;
+Arena::Found Arena::look_up(std::uint64_t block, std::uint64_t payload_bytes) const {
+  constexpr Found nothing{nullptr, 0};
+  if (block == no_block || block % cache_line != 0 || block > memory_.arena_bytes - sizeof(BlockHeader)) return nothing;
   BlockHeader* header = header_at(block);
-  std::uint32_t size_class = header->size_class;
-  if (size_class >= size_class_count) return nullptr;
+  std::uint32_t size_class = __atomic_load_n(&header->size_class, __ATOMIC_RELAXED);  // once
+  if (size_class >= size_class_count) return nothing;
   std::uint64_t bytes = class_bytes(size_class);
-  if (bytes > memory_.arena_bytes - block || payload_bytes > bytes - sizeof(BlockHeader)) return nullptr;
-  return header;
+  if (bytes > memory_.arena_bytes - block || payload_bytes > bytes - sizeof(BlockHeader)) return nothing;
+  return {header, size_class};
 }
 
 Status Arena::allocate(std::uint64_t payload_bytes, std::uint32_t token, std::uint64_t* block, bool* unbacked,
@@ -59,8 +60,12 @@ Status Arena::allocate(std::uint64_t payload_bytes, std::uint32_t token, std::ui
     Status status = extend(size_class, payload_bytes, &found, unbacked, fault);
     if (status != Status::ok) return status;
   }
-  BlockHeader* header = header_at(found);
-  std::uint64_t bytes = class_bytes(header->size_class);  // may be a larger class than asked for
+  auto [header, found_class] = look_up(found, payload_bytes);
+  if (header == nullptr) {
+    *fault = Fault{0, "header of a block", found, memory_.arena_bytes};
+    return Status::bad_segment;
+  }
+  std::uint64_t bytes = class_bytes(found_class);  // may be a larger class than asked for
   if (header->flags & block_unbacked) *unbacked = true;
   header->owner = token;
   header->co_owner = owner_none;
@@ -78,8 +83,8 @@ std::uint64_t Arena::pop_free(std::uint32_t size_class) {
   ChannelControl& control = *memory_.control;
   std::uint64_t block = control.free_lists[size_class];
   if (block == no_block) return no_block;
-  BlockHeader* header = find(block, 0);
-  if (header == nullptr || header->size_class != size_class || header->owner != owner_none) {
+  auto [header, found_class] = look_up(block, 0);
+  if (header == nullptr || found_class != size_class || header->owner != owner_none) {
     control.free_lists[size_class] = no_block;  // not a free block: somebody wrote here who should not have
     return no_block;
   }
@@ -145,9 +150,9 @@ void Arena::note_backed(std::uint64_t block, std::uint64_t payload_bytes) {
 
 void Arena::free(std::uint64_t block) {
   ChannelControl& control = *memory_.control;
-  BlockHeader* header = find(block, 0);
+  auto [header, size_class] = look_up(block, 0);
   if (header == nullptr || header->owner == owner_none) return;
-  std::uint64_t bytes = class_bytes(header->size_class);
+  std::uint64_t bytes = class_bytes(size_class);
   header->owner = owner_none;
   header->co_owner = owner_none;
   if (header->flags & block_unbacked) control.arena_backed = std::min(control.arena_backed, block + sizeof(BlockHeader));
@@ -157,8 +162,8 @@ void Arena::free(std::uint64_t block) {
     start_again();
     return;
   }
-  header->next_free = control.free_lists[header->size_class];
-  control.free_lists[header->size_class] = block;
+  header->next_free = control.free_lists[size_class];
+  control.free_lists[size_class] = block;
   control.arena_free += bytes;
 }
 
@@ -184,17 +189,17 @@ void Arena::drop_co_owner(std::uint64_t block) {
 }
 
 bool Arena::should_cool(std::uint64_t block) const {
-  const BlockHeader* header = find(block, 0);
+  auto [header, size_class] = look_up(block, 0);
   if (header == nullptr || memory_.control->arena_free < warm_bytes) return false;
-  return class_bytes(header->size_class) >= large_block_bytes;
+  return class_bytes(size_class) >= large_block_bytes;
 }
 
 void Arena::cool(std::uint64_t block) const {
-  BlockHeader* header = find(block, 0);
+  auto [header, size_class] = look_up(block, 0);
   if (header == nullptr) return;
   header->flags |= block_unbacked;
   platform::give_back(memory_.segment->fd(), memory_.arena_at + block + sizeof(BlockHeader),
-                      class_bytes(header->size_class) - sizeof(BlockHeader));
+                      class_bytes(size_class) - sizeof(BlockHeader));
 }
 
 void Arena::start_again() {
@@ -228,13 +233,13 @@ void Arena::keep(std::uint64_t bytes) {
   memory_.control->blocks_used++;
 }
 
-void Arena::drop(std::uint64_t block, BlockHeader& header, std::uint64_t bytes) {
+void Arena::drop(std::uint64_t block, BlockHeader& header, std::uint32_t size_class) {
   header.owner = owner_none;
   header.flags |= block_unbacked;  // unknown after a death: reserve again before use
   memory_.control->arena_backed = std::min(memory_.control->arena_backed, block + sizeof(BlockHeader));
-  header.next_free = memory_.control->free_lists[header.size_class];
-  memory_.control->free_lists[header.size_class] = block;
-  memory_.control->arena_free += bytes;
+  header.next_free = memory_.control->free_lists[size_class];
+  memory_.control->free_lists[size_class] = block;
+  memory_.control->arena_free += class_bytes(size_class);
 }
 
 void Arena::end_rebuild() {

@@ -50,8 +50,16 @@ class Arena {
   // Gives them back. Lock not held; the caller owns the block.
   void cool(std::uint64_t block) const;
 
-  // nullptr unless `block` names a block with room for `payload_bytes`. Also without the lock, for an owner.
-  BlockHeader* find(std::uint64_t block, std::uint64_t payload_bytes) const;
+  // A block whose header could be true. `size_class` is this process's own copy: the header's may change at any time.
+  struct Found {
+    BlockHeader* header;  // nullptr: no such block
+    std::uint32_t size_class;
+  };
+  // Also without the lock, for an owner. Nothing unless `block` names a block with room for `payload_bytes`.
+  Found look_up(std::uint64_t block, std::uint64_t payload_bytes) const;
+  BlockHeader* find(std::uint64_t block, std::uint64_t payload_bytes) const {
+    return look_up(block, payload_bytes).header;
+  }
   std::uint8_t* payload(std::uint64_t block) const {
     return reinterpret_cast<std::uint8_t*>(memory_.arena + block + sizeof(BlockHeader));
   }
@@ -63,9 +71,9 @@ class Arena {
     ChannelControl& control = *memory_.control;
     std::uint64_t end = std::min(control.arena_end, memory_.arena_bytes);
     for (std::uint64_t block = cache_line; block < end;) {
-      BlockHeader* header = find(block, 0);
+      auto [header, size_class] = look_up(block, 0);
       if (header == nullptr) break;
-      std::uint64_t bytes = class_bytes(header->size_class);
+      std::uint64_t bytes = class_bytes(size_class);
       if (header->co_owner != owner_none && is_dead(header->co_owner)) header->co_owner = owner_none;
       bool queued = names(ring, block, *header);
       bool owned = header->owner != owner_none && header->owner != owner_queued && !is_dead(header->owner);
@@ -73,7 +81,7 @@ class Arena {
       if (queued || owned || header->co_owner != owner_none) {
         keep(bytes);
       } else {
-        drop(block, *header, bytes);
+        drop(block, *header, size_class);
       }
       block += bytes;
     }
@@ -93,7 +101,7 @@ class Arena {
   std::uint64_t pop_free(std::uint32_t size_class);
   void begin_rebuild();
   void keep(std::uint64_t bytes);
-  void drop(std::uint64_t block, BlockHeader& header, std::uint64_t bytes);
+  void drop(std::uint64_t block, BlockHeader& header, std::uint32_t size_class);
   void end_rebuild();
   void start_again();
 

@@ -89,7 +89,8 @@ Status Channel::enter(bool may_wait, Fault* fault) {
 
 void Channel::take_given_back() {
   std::uint64_t block = given_back_.exchange(no_block, std::memory_order_acquire);  // pairs: given-back
-  while (block != no_block) {
+  std::uint64_t most = memory_.arena_bytes / cache_line;  // the links lie in shared memory: they could lead in a circle
+  for (std::uint64_t i = 0; block != no_block && i < most; i++) {
     BlockHeader* header = arena_.find(block, 0);
     if (header == nullptr) return;
     std::uint64_t next = header->next_free;

@@ -39,11 +39,11 @@ StreamState state_of(const Shared32& state) { return static_cast<StreamState>(st
 }  // namespace
 
 StreamHeader* Channel::stream_at(std::uint64_t block, std::uint64_t* capacity) const {
-  BlockHeader* header = arena_.find(block, sizeof(StreamHeader));
+  auto [header, size_class] = arena_.look_up(block, sizeof(StreamHeader));
   if (header == nullptr) return nullptr;
   auto* stream = reinterpret_cast<StreamHeader*>(arena_.payload(block));
-  std::uint64_t room = class_bytes(header->size_class) - sizeof(BlockHeader) - sizeof(StreamHeader);
-  *capacity = stream->capacity;
+  std::uint64_t room = class_bytes(size_class) - sizeof(BlockHeader) - sizeof(StreamHeader);
+  *capacity = __atomic_load_n(&stream->capacity, __ATOMIC_RELAXED);
   return *capacity > 0 && *capacity <= room ? stream : nullptr;
 }
 

@@ -25,15 +25,18 @@ Status Ring::begin_chunk(std::uint64_t position, Fault* fault) {
 
 Status Ring::take_chunk(std::uint32_t* chunk, Fault* fault) {
   ChannelControl& control = *memory_.control;
-  if (control.warm_chunks < memory_.chunk_count) {
-    *chunk = control.warm_chunks;
+  // Read once: what another process writes over it later must not get past the check.
+  std::uint32_t warm = __atomic_load_n(&control.warm_chunks, __ATOMIC_RELAXED);
+  std::uint32_t cold = __atomic_load_n(&control.cold_chunks, __ATOMIC_RELAXED);
+  if (warm < memory_.chunk_count) {
+    *chunk = warm;
     control.warm_chunks = memory_.links[*chunk];
     if (control.warm_chunk_count > 0) control.warm_chunk_count--;
     return Status::ok;
   }
-  std::uint32_t fresh = control.fresh_chunk;
-  if (control.cold_chunks < memory_.chunk_count) {
-    *chunk = control.cold_chunks;
+  std::uint32_t fresh = __atomic_load_n(&control.fresh_chunk, __ATOMIC_RELAXED);
+  if (cold < memory_.chunk_count) {
+    *chunk = cold;
     Status status = platform::reserve(memory_.segment->fd(), memory_.chunks_at + std::uint64_t{*chunk} * chunk_bytes,
                                       chunk_bytes, fault);
     if (status == Status::ok) control.cold_chunks = memory_.links[*chunk];
@@ -79,7 +82,7 @@ void Ring::give_back(std::uint32_t chunk) {
 void Ring::trim(std::uint32_t keep_chunks) {
   ChannelControl& control = *memory_.control;
   for (std::uint32_t i = 0; i < most_trimmed_at_once && control.warm_chunk_count > keep_chunks; i++) {
-    std::uint32_t chunk = control.warm_chunks;
+    std::uint32_t chunk = __atomic_load_n(&control.warm_chunks, __ATOMIC_RELAXED);
     if (chunk >= memory_.chunk_count) {
       control.warm_chunk_count = 0;
       return;
