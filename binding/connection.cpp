@@ -103,6 +103,7 @@ PyObject* fileno(PyObject* self, PyObject*) {
   Fault fault;
   Status status = as_connection(self)->receiving.channel()->arm_lifeline(&fault);
   if (status != Status::ok) return raise(*as_connection(self)->state, status, fault);
+  as_connection(self)->receiving.keep_readable();
   return PyLong_FromLong(as_connection(self)->read_fd);
 }
 

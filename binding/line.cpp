@@ -205,7 +205,7 @@ Line::Progress Line::finish_arrival(std::unique_ptr<Arrival> arrival, Taken* tak
   if (has_place && (!looks || status == Status::timed_out)) {
     Ref error = take_raised();
     bool kept = leftover_.push_arrival(arrival.release());
-    channel_->stay_readable();
+    keep_readable();
     if (kept && error) raise_again(std::move(error));
     if (kept && looks) raise_late(empty_, false);
     return Progress::failed;

@@ -36,6 +36,10 @@ class Line {
   Channel* channel() const { return channel_; }  // nullptr before join and after leave
   void wake_all();
   void drop_leftover() { leftover_.drop(); }
+  // Keeps an armed doorbell readable as long as something is left over.
+  void keep_readable() {
+    if (!leftover_.is_empty()) channel_->stay_readable();
+  }
   int traverse(visitproc visit, void* arg) { return leftover_.traverse(visit, arg); }
 
   // All: false or nullptr with an exception raised.

@@ -216,6 +216,7 @@ void Line::leave_over(PyObject* list, const Received* received, std::size_t coun
     if (is_exception) object = take_raised().release();
     if (!leftover_.push(object, is_exception)) return;
   }
+  keep_readable();
 }
 
 }  // namespace interproc::binding

@@ -89,7 +89,9 @@ PyObject* fileno(PyObject* self, PyObject*) {
   int fd = -1;
   Fault fault;
   Status status = as_queue(self)->line.channel()->arm(&fd, &fault);
-  return status == Status::ok ? PyLong_FromLong(fd) : raise(*as_queue(self)->state, status, fault);
+  if (status != Status::ok) return raise(*as_queue(self)->state, status, fault);
+  as_queue(self)->line.keep_readable();
+  return PyLong_FromLong(fd);
 }
 
 PyObject* statistics(PyObject* self, PyObject*) {

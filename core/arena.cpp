@@ -155,7 +155,8 @@ void Arena::free(std::uint64_t block) {
   std::uint64_t bytes = class_bytes(size_class);
   header->owner = owner_none;
   header->co_owner = owner_none;
-  if (header->flags & block_unbacked) control.arena_backed = std::min(control.arena_backed, block + sizeof(BlockHeader));
+  if (header->flags & block_unbacked)
+    control.arena_backed = std::min(control.arena_backed, block + sizeof(BlockHeader));
   control.arena_used -= std::min(control.arena_used, bytes);
   if (control.blocks_used > 0) control.blocks_used--;
   if (control.blocks_used == 0) {

@@ -92,9 +92,7 @@ class Arena {
   bool trim(std::uint64_t keep_bytes);
 
  private:
-  BlockHeader* header_at(std::uint64_t block) const {
-    return reinterpret_cast<BlockHeader*>(memory_.arena + block);
-  }
+  BlockHeader* header_at(std::uint64_t block) const { return reinterpret_cast<BlockHeader*>(memory_.arena + block); }
   bool names(const Ring& ring, std::uint64_t block, const BlockHeader& header) const;
   Status extend(std::uint32_t size_class, std::uint64_t payload_bytes, std::uint64_t* block, bool* unbacked,
                 Fault* fault);

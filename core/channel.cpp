@@ -83,7 +83,8 @@ Status Channel::enter(bool may_wait, Fault* fault) {
     case Lock::Acquired::clean:
       break;
   }
-  if (given_back_.load(std::memory_order_relaxed) != no_block) [[unlikely]] take_given_back();
+  if (given_back_.load(std::memory_order_relaxed) != no_block) [[unlikely]]
+    take_given_back();
   return Status::ok;
 }
 

@@ -118,8 +118,8 @@ class Channel {
   bool is_full() const;
   std::uint64_t max_items() const;
   bool is_shut_down() const { return memory_.control->shutdown.load(std::memory_order_relaxed) != 0; }
-  Status task_done(Fault* fault);                // ok, too_many_done
-  Status join(Wait wait, Fault* fault);          // ok, timed_out, interrupted
+  Status task_done(Fault* fault);        // ok, too_many_done
+  Status join(Wait wait, Fault* fault);  // ok, timed_out, interrupted
   Status shut_down(bool immediate, Fault* fault);
   // Makes every sleeper of every process return `interrupted` once.
   void wake_all();
@@ -171,8 +171,8 @@ class Channel {
   Status place(const Message& message, bool wait_for_lock, Registration* mine, Fault* fault);
   Status place_large(const Message& message, bool wait_for_lock, Registration* mine, Fault* fault);
   Status place_small(const Message* messages, std::size_t message_count, std::size_t* count, Fault* fault);
-  Status take(Received* received, std::size_t limit, std::uint8_t* buffer, std::size_t buffer_bytes,
-              bool wait_for_lock, Registration* mine, std::size_t* count, Fault* fault);
+  Status take(Received* received, std::size_t limit, std::uint8_t* buffer, std::size_t buffer_bytes, bool wait_for_lock,
+              Registration* mine, std::size_t* count, Fault* fault);
   Status doze(EventWord event, const Registration& mine, std::uint64_t deadline_ns, Fault* fault);
   void wake(EventWord event, std::uint32_t claimed);
   void keep_house();  // on a watchdog tick: sweep the dead, give idle memory back
@@ -203,7 +203,7 @@ class Channel {
   Doorbell doorbell_{memory_};
   Spin put_spin_;
   Spin get_spin_;
-  std::atomic<std::uint64_t> membership_{0};  // epoch << 30 | token: this process's, not its parent's
+  std::atomic<std::uint64_t> membership_{0};         // epoch << 30 | token: this process's, not its parent's
   std::atomic<std::uint64_t> given_back_{no_block};  // blocks released while the lock was busy, linked by next_free
 };
 

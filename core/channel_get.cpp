@@ -38,8 +38,8 @@ Status Channel::read_slot(std::uint64_t position, Received* received, std::uint8
   std::uint64_t length = slot->length;
   received->stream = kind == SlotKind::stream;
   BlockHeader* header = arena_.find(block, received->stream ? sizeof(StreamHeader) : length);
-  bool plausible = header != nullptr && header->owner != owner_none &&
-                   (kind == SlotKind::block || kind == SlotKind::stream);
+  bool plausible =
+      header != nullptr && header->owner != owner_none && (kind == SlotKind::block || kind == SlotKind::stream);
   if (!plausible) {
     *fault = Fault{0, "block of a message", block, memory_.arena_bytes};
     return Status::bad_segment;

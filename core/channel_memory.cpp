@@ -83,7 +83,8 @@ Status check_channel(const Segment& segment, std::uint32_t index, ChannelMemory*
     std::uint64_t size_bytes;
   };
   const Region regions[] = {
-      {"offset of the participants", control->participants_offset, sizeof(Participant) * std::uint64_t{max_participants}},
+      {"offset of the participants", control->participants_offset,
+       sizeof(Participant) * std::uint64_t{max_participants}},
       {"offset of the directory", control->directory_offset, directory_entries * sizeof(Shared32)},
       {"offset of the chunk links", control->links_offset, std::uint64_t{seen.chunk_count} * sizeof(std::uint32_t)},
       {"offset of the chunks", control->chunks_offset, std::uint64_t{seen.chunk_count} * chunk_bytes},

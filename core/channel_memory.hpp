@@ -13,7 +13,7 @@ namespace interproc {
 struct ChannelMemory {
   ChannelControl* control;
   Participant* participants;
-  Shared32* directory;  // directory[(position / chunk_slots) & directory_mask] = chunk
+  Shared32* directory;   // directory[(position / chunk_slots) & directory_mask] = chunk
   std::uint32_t* links;  // links[chunk] = next chunk in its free list
   std::byte* chunks;
   std::byte* arena;
@@ -23,8 +23,8 @@ struct ChannelMemory {
   std::uint32_t chunk_count;
   std::uint32_t directory_mask;
   LockKind lock_kind;
-  const Segment* segment;       // for reserving and giving back pages
-  std::uint64_t chunks_at;      // offsets in the memfd
+  const Segment* segment;   // for reserving and giving back pages
+  std::uint64_t chunks_at;  // offsets in the memfd
   std::uint64_t arena_at;
 };
 

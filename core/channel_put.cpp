@@ -88,8 +88,7 @@ Status Channel::write_slot(const Message& message, std::uint64_t position, Fault
 Status Channel::ring_if_empty(Fault* fault) {
   const ChannelControl& control = *memory_.control;
   if (control.armed.load(std::memory_order_relaxed) == 0) return Status::ok;
-  bool is_empty =
-      control.head.load(std::memory_order_relaxed) == control.tail.load(std::memory_order_relaxed);
+  bool is_empty = control.head.load(std::memory_order_relaxed) == control.tail.load(std::memory_order_relaxed);
   return is_empty ? doorbell_.ring(fault) : Status::ok;
 }
 

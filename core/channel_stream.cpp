@@ -228,8 +228,7 @@ Status Channel::read_stream(const Received& received, std::uint64_t offset, std:
     }
     StreamState state = state_of(stream->state);
     if (state == StreamState::aborted) return Status::aborted;
-    Status status =
-        await_stream(EventWord(stream->data), stream->written, written, stream->state, state, wait, fault);
+    Status status = await_stream(EventWord(stream->data), stream->written, written, stream->state, state, wait, fault);
     if (status == Status::ok || state_of(stream->state) != state) continue;
     // In this order: a living producer may write its last byte and let go between the two looks.
     bool has_gone = status == Status::interrupted && producer_has_gone(received.block);

@@ -23,9 +23,9 @@ class EventWord {
     std::uint32_t before_me;
   };
   enum class Outcome {
-    woken,         // taken off by a waker: look again
-    moved,         // the word moved before or while falling asleep: look again
-    interrupted,   // by a signal, by the watchdog's bound or by wake_all
+    woken,        // taken off by a waker: look again
+    moved,        // the word moved before or while falling asleep: look again
+    interrupted,  // by a signal, by the watchdog's bound or by wake_all
     timed_out,
   };
 

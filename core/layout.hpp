@@ -52,9 +52,9 @@ struct SegmentHeader {
 
 // {ev, waiters, generation}: the counted sleep. Protocol in event_word.hpp.
 struct EventWords {
-  Shared32 ev;               // futex word; writer: lock
-  std::uint32_t waiters;     // may be too high, never too low; lock
-  Shared32 generation;       // lock
+  Shared32 ev;            // futex word; writer: lock
+  std::uint32_t waiters;  // may be too high, never too low; lock
+  Shared32 generation;    // lock
   std::uint32_t reserved;
 };
 
@@ -91,12 +91,12 @@ inline constexpr std::uint32_t owner_queued = 0xffffffff;  // alive iff slot(tic
 
 struct alignas(cache_line) BlockHeader {
   std::uint32_t size_class;
-  std::uint32_t owner;       // token, owner_none or owner_queued; lock
-  std::uint32_t co_owner;    // token of a stream's producer, else owner_none; lock
-  std::uint32_t flags;       // BlockFlag; lock
-  std::uint64_t next_free;   // block reference, in the free list; lock
-  std::uint64_t ticket;      // position of the slot that names it; lock
-  std::uint64_t length;      // payload bytes; lock
+  std::uint32_t owner;      // token, owner_none or owner_queued; lock
+  std::uint32_t co_owner;   // token of a stream's producer, else owner_none; lock
+  std::uint32_t flags;      // BlockFlag; lock
+  std::uint64_t next_free;  // block reference, in the free list; lock
+  std::uint64_t ticket;     // position of the slot that names it; lock
+  std::uint64_t length;     // payload bytes; lock
   std::uint64_t reserved[3];
 };
 static_assert(sizeof(BlockHeader) == cache_line);
@@ -105,10 +105,10 @@ inline constexpr std::uint32_t block_unbacked = 1;  // its pages were given back
 
 // The buffer of one message that is larger than the arena lets through in one piece. Lies at the start of a block.
 struct StreamHeader {
-  std::uint64_t capacity;     // bytes of the window behind this header
-  Shared64 written;           // producer, lock
-  Shared64 read;              // consumer, lock
-  Shared32 state;             // StreamState; lock
+  std::uint64_t capacity;  // bytes of the window behind this header
+  Shared64 written;        // producer, lock
+  Shared64 read;           // consumer, lock
+  Shared32 state;          // StreamState; lock
   std::uint32_t reserved;
   EventWords data;
   EventWords room;

@@ -51,7 +51,7 @@ class Ring {
     if (head % chunk_slots == 0) end_chunk(head - 1);
   }
 
-  void rebuild();     // after a death: the free lists anew
+  void rebuild();                        // after a death: the free lists anew
   void trim(std::uint32_t keep_chunks);  // gives the memory of free chunks beyond these back, at most 512 chunks a call
 
  private:

@@ -107,8 +107,7 @@ Sleep sleep_on(const Shared32& word, std::uint32_t expected, std::uint64_t deadl
   timespec until;
   until.tv_sec = static_cast<time_t>(deadline_ns / 1'000'000'000u);
   until.tv_nsec = static_cast<long>(deadline_ns % 1'000'000'000u);
-  long result =
-      syscall(SYS_futex, &word, FUTEX_WAIT_BITSET, expected, &until, nullptr, FUTEX_BITSET_MATCH_ANY);
+  long result = syscall(SYS_futex, &word, FUTEX_WAIT_BITSET, expected, &until, nullptr, FUTEX_BITSET_MATCH_ANY);
   if (result == 0) return Sleep::woken;
   switch (errno) {
     case EAGAIN:

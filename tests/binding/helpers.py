@@ -1,5 +1,6 @@
 """What several tests of the binding need."""
 
+import select
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -63,6 +64,11 @@ def signal_once(condition: Callable[[], bool], handler: Callable[..., Any]) -> I
         assert outcome == [None]
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def is_readable(fd: int) -> bool:
+    """Whether select says that there is something to take."""
+    return bool(select.select([fd], [], [], 0)[0])
 
 
 class Interruption(BaseException):

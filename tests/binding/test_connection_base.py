@@ -11,7 +11,7 @@ import pytest
 
 from interproc import _core
 from interproc.errors import TimedOut
-from tests.binding.helpers import Interruption, in_thread, interrupt, signal_once, until
+from tests.binding.helpers import Interruption, in_thread, interrupt, is_readable, signal_once, until
 
 
 def make_pipe(max_items: int = 0) -> tuple[_core.ConnectionBase, _core.ConnectionBase]:
@@ -142,6 +142,7 @@ def test_what_a_failing_batch_leaves_over_is_received_in_every_way() -> None:
     with pytest.raises(LookupError):
         other.recv_many(6)
     assert other.poll()
+    assert is_readable(other.fileno())
     assert other.recv() == 1
     assert b"two" in other.recv_bytes()
     buffer = bytearray(100)

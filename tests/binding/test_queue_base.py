@@ -15,7 +15,7 @@ import pytest
 
 from interproc import _core
 from interproc.errors import ShutDown
-from tests.binding.helpers import in_thread, make_queue, until
+from tests.binding.helpers import in_thread, is_readable, make_queue, until
 
 
 class Fails:
@@ -294,6 +294,21 @@ def test_what_is_left_over_is_dropped_by_an_immediate_shutdown_and_by_close() ->
             queue.close()
         with pytest.raises(ShutDown if immediate else ValueError):
             queue.get()
+
+
+@pytest.mark.parametrize("armed_before", [True, False])
+def test_descriptor_is_readable_while_something_is_left_over(armed_before: bool) -> None:
+    queue = make_queue()
+    if armed_before:
+        queue.fileno()
+    queue.put_many([1, Fails("x"), 2])
+    with pytest.raises(LookupError):
+        queue.get_many(3)
+    assert is_readable(queue.fileno())
+    assert queue.get_many(3) == [1, 2]
+    with pytest.raises(Empty):
+        queue.get_nowait()
+    assert not is_readable(queue.fileno())
 
 
 def test_what_is_left_over_stays_in_its_process() -> None:

@@ -63,7 +63,7 @@ def closure() -> Any:
         (Slotted(), "obj.lock"),
         (Pair(1, LOCK), "obj.right"),
         (functools.partial(print, 1, LOCK), "obj.args[1]"),
-        (functools.partial(print, end=LOCK), "obj.keywords['end']"),
+        (functools.partial(dict, end=LOCK), "obj.keywords['end']"),
         (closure(), "obj.<closure>.held"),
         ([lambda: LOCK], "obj[0].<globals>.LOCK"),
         (Slotted().method, "obj.__self__.lock"),

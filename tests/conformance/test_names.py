@@ -3,6 +3,9 @@
 import importlib
 import inspect
 import multiprocessing
+import multiprocessing.connection
+import multiprocessing.context
+import multiprocessing.queues
 import queue
 from typing import Any
 
