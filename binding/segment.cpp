@@ -98,6 +98,12 @@ PyObject* get_lock_kind(PyObject* self, void*) {
   return PyUnicode_FromString(header->lock_kind == LockKind::kernel ? "kernel" : "liveness");
 }
 
+PyObject* get_creator(PyObject* self, void*) {
+  const SegmentHeader* header = header_of(self);
+  if (header == nullptr) return nullptr;
+  return Py_BuildValue("(Ii)", header->creator_pid, header->creator_fd);
+}
+
 PyObject* get_channels(PyObject* self, void*) {
   const SegmentHeader* header = header_of(self);
   return header == nullptr ? nullptr : PyLong_FromUnsignedLong(header->channel_count);
@@ -133,6 +139,7 @@ PyGetSetDef properties[] = {
     {"uuid", get_uuid, nullptr, "16 bytes that name the segment.", nullptr},
     {"size_bytes", get_size_bytes, nullptr, "The size of the mapping; memory is used only as it is touched.", nullptr},
     {"lock_kind", get_lock_kind, nullptr, "\"kernel\" or \"liveness\".", nullptr},
+    {"creator", get_creator, nullptr, "The process that made it, and the number of the descriptor there.", nullptr},
     {"channels", get_channels, nullptr, "How many channels it has.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };

@@ -47,6 +47,8 @@ struct SegmentHeader {
   std::uint64_t pid_namespace;  // inode of /proc/self/ns/pid, 0 where unknown
   LockKind lock_kind;
   std::uint32_t channel_count;
+  std::uint32_t creator_pid;  // who can be asked for the descriptor, and under which number it has it
+  std::int32_t creator_fd;
   std::uint64_t channel_offset[max_channels];
 };
 

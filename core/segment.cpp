@@ -43,6 +43,8 @@ Status Segment::create(std::uint32_t channel_count, const ChannelOptions& option
   header->pid_namespace = platform::self().pid_namespace;
   header->lock_kind = chosen_lock();
   header->channel_count = channel_count;
+  header->creator_pid = platform::self().pid;
+  header->creator_fd = fd;
   for (std::uint32_t i = 0; i < channel_count; i++) {
     std::uint64_t at = page_bytes + channel_bytes * i;
     header->channel_offset[i] = at;

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import interproc.codec  # noqa: F401  # tells the native codec about Python
 from interproc import _core, handles
-from interproc.handles import create_segment, fetch
+from interproc.handles import fetch
 from interproc.waiting import is_readable, wait
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:
     Raises:
         OSError: Out of memory or descriptors; nothing is left behind.
     """
-    segment = create_segment(channels=2 if duplex else 1, max_items=_MAX_ITEMS, max_bytes=_MAX_BYTES)
+    segment = _core.Segment.create(channels=2 if duplex else 1, max_items=_MAX_ITEMS, max_bytes=_MAX_BYTES)
     with ExitStack() as undo:
         read_of_1, write_of_0 = _make_lifeline(undo)
         read_of_0, write_of_1 = _make_lifeline(undo) if duplex else (-1, -1)

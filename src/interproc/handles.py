@@ -21,7 +21,7 @@ TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import
 if TYPE_CHECKING:
     from typing import Any, Protocol
 
-    from interproc.state import Holder
+    Holder = tuple[int, int]  # a process that holds a descriptor, and its number there
 
     class Source(Protocol):
         """Something that can travel and gives a descriptor where it arrives."""
@@ -81,16 +81,6 @@ def is_spawning() -> bool:
     return multiprocessing.context.get_spawning_popen() is not None
 
 
-def create_segment(*, channels: int = 1, max_items: int = 0, max_bytes: int = 0) -> _core.Segment:
-    """Makes shared memory for one or two channels.
-
-    Raises:
-        OSError: Out of memory or descriptors; the text names the limit and the remedy.
-    """
-    segment = _core.Segment.create(channels=channels, max_items=max_items, max_bytes=max_bytes)
-    return state.register(segment, (os.getpid(), segment.fileno()))
-
-
 def fetch(source: Source) -> int:
     """Returns the descriptor that a source leads to; it is the caller's, and closed on exec.
 
@@ -107,7 +97,7 @@ def fetch(source: Source) -> int:
     return fd
 
 
-def open_segment(uuid: bytes, source: Source, creator: Holder) -> _core.Segment:
+def open_segment(uuid: bytes, source: Source) -> _core.Segment:
     """Maps the segment that a source leads to, or returns the mapping that this process has already."""
     with state.lock:
         known = state.segments.get(uuid)
@@ -122,24 +112,26 @@ def open_segment(uuid: bytes, source: Source, creator: Holder) -> _core.Segment:
     except BaseException:
         os.close(fd)
         raise
-    return state.register(segment, creator)
+    return state.remember(segment)
 
 
 def reduce_segment(segment: _core.Segment) -> tuple[Callable[..., _core.Segment], tuple[Any, ...]]:
     """Reduces a segment to a handle, or to an inherited descriptor while a process is being started."""
     source = reduction.DupFd(segment.fileno()) if is_spawning() else _handle(segment)
-    return open_segment, (segment.uuid, source, state.creators[segment])
+    state.remember(segment)
+    return open_segment, (segment.uuid, source)
 
 
 def reduce_kept_segment(segment: _core.Segment) -> tuple[Callable[..., _core.Segment], tuple[Any, ...]]:
     """Reduces a segment so that this process may let go of it before the receiver has it, which may take it once."""
-    return open_segment, (segment.uuid, reduction.DupFd(segment.fileno()), state.creators[segment])
+    state.remember(segment)
+    return open_segment, (segment.uuid, reduction.DupFd(segment.fileno()))
 
 
 def _handle(segment: _core.Segment) -> Handle:
     found = os.fstat(segment.fileno())
     here = (os.getpid(), segment.fileno())
-    return Handle(tuple(dict.fromkeys((here, state.creators[segment]))), found.st_dev, found.st_ino)
+    return Handle(tuple(dict.fromkeys((here, segment.creator))), found.st_dev, found.st_ino)
 
 
 copyreg.pickle(_core.Segment, reduce_segment)

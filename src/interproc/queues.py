@@ -9,10 +9,10 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator
 
-import interproc.codec  # noqa: F401  # tells the native codec about Python
+import interproc.codec  # tells the native codec about Python
+import interproc.handles  # noqa: F401  # tells pickle about segments
 from interproc import _core
 from interproc.errors import Empty, Full, ShutDown
-from interproc.handles import create_segment
 
 TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Queue(SharedQueue[T]):
     """
 
     def __init__(self, maxsize: int = 0, *, ctx: object = None, max_bytes: int = 0) -> None:
-        super().__init__(create_segment(max_items=max(0, operator.index(maxsize)), max_bytes=max_bytes))
+        super().__init__(_core.Segment.create(max_items=max(0, operator.index(maxsize)), max_bytes=max_bytes))
 
     def join_thread(self) -> None:
         """Returns at once: what was put is in shared memory already.
@@ -135,7 +135,7 @@ class SimpleQueue(SharedQueue[T]):
     _closed_error = (OSError, "handle is closed")
 
     def __init__(self, *, ctx: object = None, max_bytes: int = 0) -> None:
-        super().__init__(create_segment(max_bytes=max_bytes))
+        super().__init__(_core.Segment.create(max_bytes=max_bytes))
 
 
 def _rebuild(kind: type[SharedQueue[T]], segment: _core.Segment) -> SharedQueue[T]:

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import os
 import threading
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakValueDictionary
 
 from interproc import _core
-
-Holder = tuple[int, int]  # a process that holds a descriptor, and its number there
 
 
 class State:
@@ -19,26 +17,21 @@ class State:
 
     Attributes:
         lock_kind: "kernel" or "liveness": how locks notice that their holder died.
-        segments: Every segment mapped here, by its uuid, so that none is mapped twice.
-        creators: Who made a segment; asked where a handle's sender has ended.
+        segments: The segments mapped here of which handles exist, by their uuid, so that none is mapped twice.
         main_is_foreign: Whether some process of this program was started with another `__main__` than ours.
-        lock: Guards `segments` and `creators`; nothing that blocks runs under it.
+        lock: Guards `segments`; nothing that blocks runs under it.
     """
 
     def __init__(self, lock_kind: str) -> None:
         self.lock_kind = lock_kind
         self.segments: WeakValueDictionary[bytes, _core.Segment] = WeakValueDictionary()
-        self.creators: WeakKeyDictionary[_core.Segment, Holder] = WeakKeyDictionary()
         self.main_is_foreign = False
         self.lock = threading.RLock()
 
-    def register(self, segment: _core.Segment, creator: Holder) -> _core.Segment:
+    def remember(self, segment: _core.Segment) -> _core.Segment:
         """Returns the segment to use from now on: an equal one that was already here, or this one."""
         with self.lock:
-            known = self.segments.setdefault(segment.uuid, segment)
-            if known is segment:
-                self.creators[segment] = creator
-        return known
+            return self.segments.setdefault(segment.uuid, segment)
 
     def reset_after_fork(self) -> None:
         """Replaces the lock: another thread of the parent may have held it while forking."""
