@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "participants.hpp"
+#include "spin.hpp"
 
 namespace interproc {
 
@@ -14,6 +15,9 @@ namespace {
 // bound only covers a kernel that woke somebody who died before taking the lock.
 constexpr std::uint64_t liveness_patience_ns = 20'000'000;
 constexpr std::uint64_t kernel_patience_ns = 100'000'000;
+
+// About 2 us, longer than the lock is held as a rule. With one usable CPU the holder needs it more.
+constexpr int most_pauses = 60;
 
 std::atomic<LockKind> chosen{LockKind::liveness};
 
@@ -45,6 +49,7 @@ LockKind chosen_lock() { return chosen.load(std::memory_order_relaxed); }
 Lock::Acquired Lock::acquire_slowly(std::uint32_t owner, bool may_wait) {
   using namespace platform;
   std::uint32_t keep_waiters = 0;  // once asleep here, others may be too: never clear the bit for them
+  int pauses = may_wait && recent_usable_cpus(monotonic_ns()) > 1 ? most_pauses : 0;
   for (;;) {
     std::uint32_t seen = word_.load(std::memory_order_relaxed);
     std::uint32_t holder = seen & owner_mask;
@@ -58,6 +63,11 @@ Lock::Acquired Lock::acquire_slowly(std::uint32_t owner, bool may_wait) {
     if (!may_wait) {
       if (kind_ == LockKind::kernel) DeathNotice::of_this_thread()->forget();
       return Acquired::busy;
+    }
+    if (pauses > 0) {
+      pauses--;
+      pause();
+      continue;
     }
     if (!(seen & waiters_bit)) {
       if (!word_.compare_exchange_weak(seen, seen | waiters_bit, std::memory_order_relaxed)) continue;
