@@ -122,6 +122,25 @@ TEST(a_try_on_a_held_lock_reports_busy_and_leaves_nothing) {
   }
 }
 
+TEST(who_has_waited_expects_others_to_wait) {
+  for (LockKind kind : lock_kinds()) {
+    Shared<Room> room;
+    std::uint32_t token = room->join();
+    Lock lock(room->word, kind, room->participants);
+    CHECK_EQ(lock.acquire(token, true), Lock::Acquired::clean);
+    std::thread waiter([&room, kind, token] {
+      Lock other(room->word, kind, room->participants);
+      CHECK_EQ(other.acquire(token, true), Lock::Acquired::clean);
+      CHECK(room->word.load() & platform::waiters_bit);
+      other.release();
+    });
+    CHECK(eventually([&] { return (room->word.load() & platform::waiters_bit) != 0; }));
+    lock.release();
+    waiter.join();
+    CHECK_EQ(room->word.load(), 0);
+  }
+}
+
 FORK_TEST(of_the_waiters_of_a_killed_owner_one_is_told) {
   for (LockKind kind : lock_kinds()) {
     Shared<Room> room;
