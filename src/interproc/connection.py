@@ -7,6 +7,7 @@ carries no data. The kernel closes the lifeline with its last holder, so the pee
 from __future__ import annotations
 
 import errno
+import multiprocessing.connection
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -41,7 +42,7 @@ class Connection(_core.ConnectionBase):
         `maxlength` that is too small drops that message and leaves the connection usable.
     """
 
-    def __init__(self, segment: _core.Segment, side: int, read_fd: int = -1, write_fd: int = -1) -> None:
+    def __init__(self, segment: _core.Segment, side: int = 0, read_fd: int = -1, write_fd: int = -1) -> None:
         if not isinstance(segment, _core.Segment):
             raise TypeError(
                 f"connections of interproc come from Pipe(), not from {segment!r}; for a socket or another descriptor"
@@ -131,4 +132,28 @@ def _rebuild(
     return connection
 
 
-__all__ = ["Client", "Connection", "Listener", "Pipe", "answer_challenge", "deliver_challenge", "wait"]
+_standard: Any = multiprocessing.connection  # typeshed leaves these out
+ConnectionWrapper = _standard.ConnectionWrapper
+SocketClient = _standard.SocketClient
+SocketListener = _standard.SocketListener
+address_type = _standard.address_type
+arbitrary_address = _standard.arbitrary_address
+default_family = _standard.default_family
+families = _standard.families
+
+__all__ = [
+    "Client",
+    "Connection",
+    "ConnectionWrapper",
+    "Listener",
+    "Pipe",
+    "SocketClient",
+    "SocketListener",
+    "address_type",
+    "answer_challenge",
+    "arbitrary_address",
+    "default_family",
+    "deliver_challenge",
+    "families",
+    "wait",
+]

@@ -8,6 +8,8 @@ Each derives from what users of multiprocessing already catch::
         TimedOut                                   a Connection's timeout passed
     pickle.PicklingError, TypeError
         UnsendableError                            put() or send() of something that cannot leave this process
+    ValueError, OSError
+        QueueClosed                                    a method of a queue after its close()
     OSError
         HandleExpired                              a pickled handle leads to nothing any more
         LayoutMismatch                             the other side is another build of interproc
@@ -43,6 +45,10 @@ class UnsendableError(pickle.PicklingError, TypeError):
         self.path = path
 
 
+class QueueClosed(ValueError, OSError):
+    """This process closed the queue. multiprocessing raises the one for some methods, the other for others."""
+
+
 class HandleExpired(OSError):
     """A queue or pipe arrived after the last process that held it had let go of it."""
 
@@ -51,4 +57,13 @@ class LayoutMismatch(OSError):
     """Shared memory was made by a build of interproc that lays it out differently."""
 
 
-__all__ = ["Empty", "Full", "HandleExpired", "LayoutMismatch", "ShutDown", "TimedOut", "UnsendableError"]
+__all__ = [
+    "Empty",
+    "Full",
+    "HandleExpired",
+    "LayoutMismatch",
+    "QueueClosed",
+    "ShutDown",
+    "TimedOut",
+    "UnsendableError",
+]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import interproc.codec  # tells the native codec about Python
 import interproc.handles  # noqa: F401  # tells pickle about segments
 from interproc import _core
-from interproc.errors import Empty, Full, ShutDown
+from interproc.errors import Empty, Full, QueueClosed, ShutDown
 
 TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
 if TYPE_CHECKING:
@@ -49,10 +49,11 @@ class SharedQueue(_core.QueueBase[T]):
         Keep this object alive until the receiver has its own: a queue that nobody holds is gone.
 
         Raises:
-            ValueError: The queue is closed.
+            OSError: The queue is closed.
         """
         if self.closed:
-            raise ValueError(f"{self!r} is closed")
+            kind, text = self._closed_error
+            raise kind(text)
         state = {name: value for name, value in vars(self).items() if name not in _LOCAL}
         return _rebuild, (type(self), self.segment), state or None
 
@@ -101,6 +102,8 @@ class Queue(SharedQueue[T]):
     Differs: `put` pickles before it returns, so that its errors are raised there and later changes of the object do not
         show; no feeder thread exists, so `join_thread` has nothing to wait for.
     """
+
+    _closed_error = (QueueClosed, "Queue is closed")
 
     def __init__(self, maxsize: int = 0, *, ctx: object = None, max_bytes: int = 0) -> None:
         super().__init__(_core.Segment.create(max_items=max(0, operator.index(maxsize)), max_bytes=max_bytes))

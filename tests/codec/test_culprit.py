@@ -110,6 +110,19 @@ def test_search_is_bounded() -> None:
     assert caught.value.path == "obj"
 
 
+class Silent:
+    """Refuses without a word."""
+
+    def __reduce__(self) -> Any:
+        raise AttributeError
+
+
+def test_error_without_a_text_is_named() -> None:
+    queue: interproc.Queue[object] = interproc.Queue()
+    with pytest.raises(UnsendableError, match=r"obj\[1\] cannot be sent to another process: AttributeError\(\)"):
+        queue.put([0, Silent()])
+
+
 def test_error_travels() -> None:
     error = pickle.loads(pickle.dumps(UnsendableError("text", "obj[0]")))
     assert (str(error), error.path) == ("text", "obj[0]")

@@ -77,6 +77,15 @@ def hold(conn: Any) -> None:
     conn.recv()
 
 
+def write_into_descriptor(conn: Any) -> None:
+    """Receives a descriptor, and writes into it."""
+    import interproc.reduction
+
+    descriptor = interproc.reduction.recv_handle(conn)
+    os.write(descriptor, b"from the child")
+    os.close(descriptor)
+
+
 def receive_from_handle(handles: Any) -> None:
     """Gets a connection out of a queue, and answers over it."""
     conn = handles.get()

@@ -216,3 +216,5 @@ def test_raw_descriptor_is_refused_with_a_hint() -> None:
     make: Any = Connection
     with pytest.raises(TypeError, match=r"multiprocessing\.connection\.Connection"):
         make(0, True, True)
+    with pytest.raises(TypeError, match=r"multiprocessing\.connection\.Connection"):
+        make(0)

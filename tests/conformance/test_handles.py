@@ -85,6 +85,17 @@ def test_queues_and_connections_travel_to_pool_workers(context: SharedMemoryCont
         pool.join()
 
 
+def test_descriptor_travels_and_may_be_closed_at_once(context: SharedMemoryContext, children: Children) -> None:
+    ours, theirs = context.Pipe()
+    children.start(bodies.write_into_descriptor, theirs)
+    read_fd, write_fd = os.pipe()
+    interproc.reduction.send_handle(ours, write_fd, None)
+    os.close(write_fd)
+    assert os.read(read_fd, 100) == b"from the child"
+    os.close(read_fd)
+    children.join()
+
+
 def test_one_process_maps_a_segment_once() -> None:
     queue: interproc.Queue[int] = interproc.Queue()
     copies = [pickle.loads(pickle.dumps(queue)) for _ in range(3)]

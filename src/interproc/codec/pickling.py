@@ -130,7 +130,8 @@ def _raise_with_path(error: BaseException, names: Mapping[str, object]) -> NoRet
     if not isinstance(error, _NO_WAY):
         error.add_note(f"while pickling {path}")
         raise error
-    cause = error if culprit is None else culprit.error
+    failure = error if culprit is None else culprit.error
+    cause = str(failure) or repr(failure)
     raise UnsendableError(
         f"{path} cannot be sent to another process: {cause}. Send what it is made from instead, or give its class a"
         " __reduce__ method",
