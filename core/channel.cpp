@@ -112,10 +112,8 @@ void Channel::recover() {
   if (control.shutdown.load(std::memory_order_relaxed) == 2) drop_items();
   doorbell_.repair();
   control.counters.recoveries++;
-  for (EventWord event : {items(), space(), finished()}) {
-    event.restart();
-    event.wake_all();
-  }
+  restart_all();
+  wake_sleepers();
 }
 
 void Channel::forget_participants(const std::uint32_t* dead, std::uint32_t count) {
@@ -183,12 +181,20 @@ void Channel::wake(EventWord event, std::uint32_t claimed) {
   if (left) event.wake_all();
 }
 
+void Channel::restart_all() {
+  for (EventWord event : {items(), space(), finished()}) event.restart();
+}
+
+void Channel::wake_sleepers() {
+  for (EventWord event : {items(), space(), finished()}) event.wake_all();
+}
+
 void Channel::wake_all() {
   Fault ignored;
   if (enter(true, &ignored) != Status::ok) return;
-  for (EventWord event : {items(), space(), finished()}) event.restart();
+  restart_all();
   leave();
-  for (EventWord event : {items(), space(), finished()}) event.wake_all();
+  wake_sleepers();
 }
 
 // --- state -----------------------------------------------------------------------------------------------------------
@@ -277,9 +283,9 @@ Status Channel::shut_down(bool immediate, Fault* fault) {
   if (before < level) control.shutdown.store(level, std::memory_order_release);
   if (immediate) drop_items();
   status = ring_if_empty(fault);  // who watches a descriptor must learn it too
-  for (EventWord event : {items(), space(), finished()}) event.restart();
+  restart_all();
   leave();
-  for (EventWord event : {items(), space(), finished()}) event.wake_all();
+  wake_sleepers();
   return status;
 }
 
@@ -314,11 +320,8 @@ Channel::Statistics Channel::statistics(Fault* fault) {
       control.arena_touched + std::uint64_t{control.chunks_used + control.warm_chunk_count} * chunk_bytes;
   result.blocks_used = control.blocks_used;
   result.chunks_used = control.chunks_used;
-  for (std::uint32_t place = 0; place < max_participants; place++) {
-    Claim claim = unpack_claim(memory_.participants[place].claim.load(std::memory_order_acquire));
-    if (claim.generation == 0) break;
-    if (claim.state != ParticipantState::free) result.participants++;
-  }
+  Claim claim;
+  for (std::uint32_t place = 0; next_participant(memory_.participants, &place, &claim); place++) result.participants++;
   leave();
   result.spins = put_spin_.spins() + get_spin_.spins();
   result.spin_hits = put_spin_.hits() + get_spin_.hits();

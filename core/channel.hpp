@@ -63,7 +63,6 @@ inline constexpr std::size_t copy_under_lock_bytes = 1024;
 // Progress of a message that goes through in pieces. Zero-initialised by the caller, kept between calls.
 struct StreamPut {
   std::uint64_t block = no_block;
-  std::uint64_t ticket = 0;
   std::uint64_t written = 0;
 };
 
@@ -155,6 +154,7 @@ class Channel {
   void drop_items();
   void forget_participants(const std::uint32_t* dead, std::uint32_t count);
   void take_given_back();
+  void restart_all();  // forgets all sleepers; wake_sleepers() then
   bool count_as_done();
   Status room_at(std::uint64_t position, Fault* fault);
   Status write_slot(const Message& message, std::uint64_t position, Fault* fault);
@@ -175,6 +175,7 @@ class Channel {
               Registration* mine, std::size_t* count, Fault* fault);
   Status doze(EventWord event, const Registration& mine, std::uint64_t deadline_ns, Fault* fault);
   void wake(EventWord event, std::uint32_t claimed);
+  void wake_sleepers();
   void keep_house();  // on a watchdog tick: sweep the dead, give idle memory back
   void sweep();
   Status begin_stream(const Message& message, StreamPut* progress, Registration* mine, Fault* fault);

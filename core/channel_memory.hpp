@@ -28,8 +28,7 @@ struct ChannelMemory {
   std::uint64_t arena_at;
 };
 
-// Size of the regions of a channel with these options; fills the offsets in `control`. out_of_memory if the address
-// space limit leaves no room for even the smallest.
+// Fills the offsets and limits of a channel with these options in `control`; returns the bytes that all of it takes.
 std::uint64_t plan_channel(const ChannelOptions& options, std::uint32_t channel_count, ChannelControl* control);
 
 Status check_channel(const Segment& segment, std::uint32_t index, ChannelMemory* memory, Fault* fault);

@@ -80,7 +80,7 @@ Status Channel::begin_stream(const Message& message, StreamPut* progress, Regist
   if (status == Status::ok) {
     claimed = commit(tail + 1, 1, message.size_bytes);
     control.counters.streams++;
-    *progress = StreamPut{block, tail, 0};
+    *progress = StreamPut{block, 0};
   } else {
     if (block != no_block) arena_.free(block);
     if (status == Status::full) *mine = wait_for_space(tail);

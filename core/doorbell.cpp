@@ -94,10 +94,9 @@ Status Doorbell::fetch(Fault* fault) {
   std::uint64_t inode = memory_.control->doorbell_inode;
   Status status = Status::peer_gone;
   *fault = Fault{0, "doorbell of a process that has ended", 0, 0};
-  for (std::uint32_t place = 0; place < max_participants; place++) {
+  Claim claim;
+  for (std::uint32_t place = 0; next_participant(memory_.participants, &place, &claim); place++) {
     Participant& entry = memory_.participants[place];
-    Claim claim = unpack_claim(entry.claim.load(std::memory_order_acquire));
-    if (claim.generation == 0) break;
     if (claim.state != ParticipantState::live || entry.doorbell_fd < 0) continue;
     int fd = -1;
     status = platform::open_doorbell(claim.pid, entry.doorbell_fd, inode, &fd, fault);
@@ -116,10 +115,9 @@ Status Doorbell::fetch(Fault* fault) {
 void Doorbell::count_watchers() {
   if (lifeline_) return;
   std::uint32_t watchers = 0;
-  for (std::uint32_t place = 0; place < max_participants; place++) {
+  Claim claim;
+  for (std::uint32_t place = 0; next_participant(memory_.participants, &place, &claim); place++) {
     const Participant& entry = memory_.participants[place];
-    Claim claim = unpack_claim(entry.claim.load(std::memory_order_acquire));
-    if (claim.generation == 0) break;
     if (claim.state == ParticipantState::live && entry.doorbell_fd >= 0) watchers++;
   }
   memory_.control->armed.store(watchers, std::memory_order_relaxed);

@@ -120,7 +120,7 @@ enum class StreamState : std::uint32_t { waiting = 0, taken = 1, finished = 2, a
 
 struct Counters {  // all: lock
   std::uint64_t puts, gets, bytes_in, bytes_out;
-  std::uint64_t put_waits, get_waits, wakes, empty_wakes;
+  std::uint64_t put_waits, get_waits, empty_wakes;
   std::uint64_t blocks_made, streams, recoveries, sweeps;
   std::uint64_t most_items, most_bytes;
 };

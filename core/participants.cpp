@@ -53,12 +53,19 @@ bool token_is_alive(const Participant* table, std::uint32_t token) {
   return platform::is_alive(claim.pid, start_time);
 }
 
+bool next_participant(const Participant* table, std::uint32_t* place, Claim* claim) {
+  for (; *place < max_participants; ++*place) {
+    *claim = unpack_claim(table[*place].claim.load(std::memory_order_acquire));  // pairs: participant-live
+    if (claim->generation == 0) return false;                                    // never used, nor any after it
+    if (claim->state != ParticipantState::free) return true;
+  }
+  return false;
+}
+
 std::uint32_t find_dead_participants(const Participant* table, std::uint32_t* tokens, std::uint32_t limit) {
   std::uint32_t found = 0;
-  for (std::uint32_t place = 0; place < max_participants && found < limit; place++) {
-    Claim claim = unpack_claim(table[place].claim.load(std::memory_order_acquire));
-    if (claim.generation == 0) break;  // never used, nor any after it
-    if (claim.state == ParticipantState::free) continue;
+  Claim claim;
+  for (std::uint32_t place = 0; found < limit && next_participant(table, &place, &claim); place++) {
     std::uint32_t token = make_token(place, claim.generation);
     if (!token_is_alive(table, token)) tokens[found++] = token;
   }

@@ -51,6 +51,9 @@ Participant* find_participant(Participant* table, std::uint32_t token);
 // Whether the process of `token` may still run. False for a place that was freed or taken by another.
 bool token_is_alive(const Participant* table, std::uint32_t token);
 
+// Moves `*place` on to the first participant there or after it. False if there is none. For loops over the table.
+bool next_participant(const Participant* table, std::uint32_t* place, Claim* claim);
+
 // Dead participants found in the table, at most `limit` tokens. Asks the system about every live entry: no lock held.
 std::uint32_t find_dead_participants(const Participant* table, std::uint32_t* tokens, std::uint32_t limit);
 

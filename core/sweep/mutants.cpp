@@ -1,8 +1,8 @@
 // Operations that are broken on purpose, each the way that a careless design would be.
 #include <string.h>
 
-#include "sweep/access.hpp"
 #include "sweep/scenario.hpp"
+#include "testing/access.hpp"
 
 namespace interproc::sweep {
 

@@ -1,7 +1,7 @@
 // Doorbells, tasks, shutdown, membership and streams.
-#include "sweep/access.hpp"
 #include "sweep/acts.hpp"
 #include "sweep/stage.hpp"
+#include "testing/access.hpp"
 
 namespace interproc::sweep {
 

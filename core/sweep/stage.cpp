@@ -9,8 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "sweep/access.hpp"
 #include "sweep/stepper.hpp"
+#include "testing/access.hpp"
 
 namespace interproc::sweep {
 

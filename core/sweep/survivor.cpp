@@ -13,9 +13,9 @@
 
 #include <algorithm>
 
-#include "sweep/access.hpp"
 #include "sweep/audit.hpp"
 #include "sweep/content.hpp"
+#include "testing/access.hpp"
 
 namespace interproc::sweep {
 
