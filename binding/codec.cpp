@@ -222,9 +222,11 @@ PyObject* decode(State& state, const Taken& taken) {
       return load(state, taken.data, taken.length, nullptr);
     case Codec::pickle_with_buffers:
       return load_with_buffers(state, taken);
+    case Codec::compact:
+      return read_compact(state, taken.data, taken.length);
   }
   return raise_damaged(state, "codec of a message", static_cast<std::uint64_t>(taken.codec),
-                       static_cast<std::uint64_t>(Codec::raw));
+                       static_cast<std::uint64_t>(Codec::compact));
 }
 
 // --- messages to bytes -----------------------------------------------------------------------------------------------

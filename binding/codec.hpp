@@ -1,7 +1,7 @@
 // Objects to messages and back.
 //
-// Exact None, bool, 64-bit int, float, str and bytes travel under a tag of their own. Everything else is pickled; large
-// buffers then travel beside the pickle:
+// Exact None, bool, 64-bit int, float, str and bytes travel under a tag of their own, small containers of them as compact.hpp
+// says. Everything else is pickled; large buffers then travel beside the pickle:
 //
 //   BesideHeader | BesideEntry[buffer_count] | the pickle | each buffer, at the next multiple of 64 bytes
 //
@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "compact.hpp"
 #include "picklers.hpp"
 #include "taken.hpp"
 
@@ -23,6 +24,8 @@ struct Payload {
   Ref owner;
   std::size_t first_part;  // of the pickle, in the sink
 };
+
+inline constexpr std::size_t scratch_bytes = 8192;
 
 // Makes messages. They, and the objects they were made of, stay in use until forget() or the end.
 class Encoder {
@@ -58,6 +61,14 @@ class Encoder {
       *message = Message{static_cast<std::uint8_t>(codec), nullptr, 0, 0};
       return true;
     }
+    if (type == &PyDict_Type || type == &PyTuple_Type || type == &PyList_Type) {
+      std::size_t size_bytes = write_compact(object, scratch_ + scratch_used_, scratch_room());
+      if (size_bytes > 0) {
+        const std::uint8_t* data = scratch_ + scratch_used_;
+        scratch_used_ += size_bytes;
+        return bytes(Codec::compact, data, static_cast<Py_ssize_t>(size_bytes), message, payload);
+      }
+    }
     return pickle(object, message, payload);
   }
 
@@ -65,6 +76,7 @@ class Encoder {
   void complete(Message* messages, const Payload* payloads, std::size_t count);
 
   void forget() {
+    scratch_used_ = 0;
     if (pickler_ == nullptr) return;
     ReusedPickler* pickler = std::exchange(pickler_, nullptr);
     give_back_pickler(state_, pickler);
@@ -80,6 +92,10 @@ class Encoder {
     __builtin_memcpy(payload->number, value, sizeof payload->number);
     return bytes(codec, payload->number, sizeof payload->number, message, payload);
   }
+  std::size_t scratch_room() const {
+    std::size_t room = sizeof scratch_ - scratch_used_;
+    return room < copy_under_lock_bytes ? room : copy_under_lock_bytes;
+  }
   bool text(PyObject* object, Message* message, Payload* payload);
   bool pickle(PyObject* object, Message* message, Payload* payload);
   bool pickle_by_value(PyObject* object, std::size_t first_part, std::size_t held_count);
@@ -87,6 +103,8 @@ class Encoder {
 
   State& state_;
   ReusedPickler* pickler_ = nullptr;
+  std::size_t scratch_used_ = 0;
+  std::uint8_t scratch_[scratch_bytes];  // of compact messages; what no longer fits is pickled
 };
 
 // A new object; nullptr with an exception raised, which may be the unpickled object's own.

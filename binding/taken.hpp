@@ -21,6 +21,7 @@ enum class Codec : std::uint8_t {
   pickle = 7,
   pickle_with_buffers = 8,
   raw = 9,  // from send_bytes()
+  compact = 10,
 };
 
 // A message that arrives in pieces, and how far it has come.

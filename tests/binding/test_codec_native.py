@@ -177,7 +177,7 @@ def put_with_codec(codec: int, payload: bytes) -> _core.QueueBase[Any]:
         (8, (2**32 - 1).to_bytes(8, "little") + bytes(8)),
         (8, (0).to_bytes(8, "little") + (2**64 - 1).to_bytes(8, "little")),
         (8, (1).to_bytes(8, "little") + bytes(8) + (2**64 - 64).to_bytes(8, "little") + bytes(8)),
-        (10, b""),
+        (11, b""),
         (255, b""),
     ],
 )

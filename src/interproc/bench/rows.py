@@ -5,6 +5,7 @@ from typing import Literal
 
 from interproc.bench.experiments import (
     Backlog,
+    Copying,
     Creation,
     Experiment,
     Flow,
@@ -53,6 +54,7 @@ def _volume(link: Literal["queue", "pipe"], payload: Payload) -> Flow:
 
 
 FAST_ENOUGH = Restriction(frozenset({"interproc", "faster-fifo"}), "takes minutes")
+NO_LIBRARY = Restriction(frozenset({"interproc"}), "no library takes part")
 
 ROWS: tuple[Row, ...] = (
     Row("put-get", "Queue put+get of an int, one process", PutGet("queue")),
@@ -68,7 +70,8 @@ ROWS: tuple[Row, ...] = (
     Row("pipe-asleep", "Pipe round trip, both asleep before", RoundTrip("pipe", "asleep"), TimesBetter(1)),
     Row("queue-asleep", "Queue round trip, both asleep before", RoundTrip("queue", "asleep"), TimesBetter(1)),
     Row("queue-bytes-64k", "Queue, bytes of 64 KiB", _volume("queue", bytes_of(64 * KIB)), TimesBetter(5)),
-    Row("pipe-bytes-64k", "Pipe send_bytes of 64 KiB", _volume("pipe", bytes_of(64 * KIB)), TimesBetter(5)),
+    Row("pipe-bytes-64k", "Pipe send_bytes of 64 KiB", _volume("pipe", bytes_of(64 * KIB))),
+    Row("copy-64k", "64 KiB copied in and out, one process: the limit", Copying(64 * KIB), restriction=NO_LIBRARY),
     Row("queue-array-1m", "Queue, ndarray of 1 MiB", _volume("queue", array_of(MIB)), TimesBetter(20)),
     Row("queue-array-32m", "Queue, ndarray of 32 MiB", _volume("queue", array_of(32 * MIB)), TimesBetter(20)),
     Row("pipe-array-1m", "Pipe, ndarray of 1 MiB", _volume("pipe", array_of(MIB)), TimesBetter(5)),

@@ -1,10 +1,21 @@
 """What can be measured of a peer. Each experiment is a frozen record whose `measure` runs inside a trial."""
 
-from interproc.bench.experiments.alone import Backlog, Creation, PutGet
+from interproc.bench.experiments.alone import Backlog, Copying, Creation, PutGet
 from interproc.bench.experiments.experiment import Experiment
 from interproc.bench.experiments.flow import Flow
 from interproc.bench.experiments.idle import Idle
 from interproc.bench.experiments.round_trip import RoundTrip
 from interproc.bench.experiments.startup import Importing, Starting
 
-__all__ = ["Backlog", "Creation", "Experiment", "Flow", "Idle", "Importing", "PutGet", "RoundTrip", "Starting"]
+__all__ = [
+    "Backlog",
+    "Copying",
+    "Creation",
+    "Experiment",
+    "Flow",
+    "Idle",
+    "Importing",
+    "PutGet",
+    "RoundTrip",
+    "Starting",
+]

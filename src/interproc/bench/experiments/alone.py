@@ -1,5 +1,6 @@
-"""What one process can do alone: put and get, pile up, create."""
+"""What one process can do alone: put and get, pile up, create, copy."""
 
+import mmap
 from dataclasses import dataclass
 from itertools import repeat
 from time import perf_counter
@@ -8,7 +9,7 @@ from typing import Literal
 from interproc.bench.payloads import INT
 from interproc.bench.peers import Peer, Traffic
 from interproc.bench.trial import Sample
-from interproc.bench.units import SECONDS, Unit
+from interproc.bench.units import BYTES_PER_SECOND, SECONDS, Unit
 
 
 @dataclass(frozen=True)
@@ -75,3 +76,28 @@ class Creation:
             churn()
         elapsed_s = perf_counter() - start_s
         return Sample(elapsed_s / count, elapsed_s)
+
+
+@dataclass(frozen=True)
+class Copying:
+    """`count` times: bytes are copied into shared memory and out again, with no library and no other process.
+
+    No transfer of bytes objects can be faster than this on one core.
+    """
+
+    size_bytes: int
+    needs: Literal["pipe"] = "pipe"
+    unit: Unit = BYTES_PER_SECOND
+    first_count: int = 64
+
+    def measure(self, peer: Peer, count: int) -> Sample:
+        """Returns how many bytes a second went both ways; the peer does nothing."""
+        data = b"x" * self.size_bytes
+        with mmap.mmap(-1, self.size_bytes) as memory:
+            memory[:] = data
+            start_s = perf_counter()
+            for each in repeat(data, count):
+                memory[:] = each
+                memory[:]
+            elapsed_s = perf_counter() - start_s
+        return Sample(count * self.size_bytes / elapsed_s, elapsed_s)
