@@ -123,6 +123,12 @@ PyObject* raise(const State& state, Status status, const Fault& fault) {
     case Status::lock_busy:
     case Status::too_large:
     case Status::aborted:
+    case Status::not_available:
+    case Status::not_owner:
+    case Status::not_locked:
+    case Status::over_bound:
+    case Status::broken:
+    case Status::too_many_waiters:
       break;  // conditions: whoever got them handles them
   }
   PyErr_Format(PyExc_SystemError, "status %d of interproc's core was not handled", static_cast<int>(status));

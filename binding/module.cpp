@@ -8,6 +8,7 @@
 #include "platform/platform.hpp"
 #include "reducers.hpp"
 #include "state.hpp"
+#include "sync/pool.hpp"
 
 namespace interproc::binding {
 
@@ -46,6 +47,11 @@ PyObject* choose_lock_by_name(PyObject* module, PyObject* wish) {
   return nullptr;
 }
 
+PyObject* leave_all(PyObject*, PyObject*) {
+  SyncPool::leave_all();
+  Py_RETURN_NONE;
+}
+
 PyObject* usable_cpus(PyObject*, PyObject*) { return PyLong_FromUnsignedLong(platform::usable_cpus()); }
 
 PyMethodDef functions[] = {
@@ -57,6 +63,10 @@ PyMethodDef functions[] = {
          "Chooses the lock of segments made from now on: \"kernel\", \"liveness\", or None for the best that works.\n\n"
          "Returns:\n    The kind chosen.\n\n"
          "Raises:\n    ValueError: No such kind.\n    OSError: This system cannot.")},
+    {"leave_all", leave_all, METH_NOARGS,
+     PyDoc_STR("leave_all()\n--\n\n"
+               "Says that this process ends in an orderly way: the locks it holds stay locked, and nobody takes it for "
+               "killed. Using one of them joins again.")},
     {"usable_cpus", usable_cpus, METH_NOARGS,
      PyDoc_STR(
          "usable_cpus()\n--\n\nReturns how many processors this process may use: by affinity and control group.")},
@@ -79,7 +89,13 @@ int execute(PyObject* module) {
               add_type(module, make_buffer_type(module), &state->buffer_type) &&
               add_type(module, make_segment_type(module), &state->segment_type) &&
               add_type(module, make_queue_type(module), &state->queue_type) &&
-              add_type(module, make_connection_type(module), &state->connection_type);
+              add_type(module, make_connection_type(module), &state->connection_type) &&
+              add_type(module, make_sem_lock_type(module), &state->sem_lock_type) &&
+              add_type(module, make_condition_type(module), &state->condition_type) &&
+              add_type(module, make_event_type(module), &state->event_type) &&
+              add_type(module, make_barrier_type(module), &state->barrier_type) &&
+              add_type(module, make_heap_block_type(module), &state->heap_block_type) &&
+              add_type(module, make_atomic_type(module), &state->atomic_type);
   return made ? PyModule_AddIntConstant(module, "layout_version", layout_version) : -1;
 }
 
@@ -97,6 +113,12 @@ int traverse(PyObject* module, visitproc visit, void* arg) {
   Py_VISIT(state->segment_type);
   Py_VISIT(state->queue_type);
   Py_VISIT(state->connection_type);
+  Py_VISIT(state->sem_lock_type);
+  Py_VISIT(state->condition_type);
+  Py_VISIT(state->event_type);
+  Py_VISIT(state->barrier_type);
+  Py_VISIT(state->heap_block_type);
+  Py_VISIT(state->atomic_type);
   return 0;
 }
 
@@ -110,6 +132,12 @@ int clear(PyObject* module) {
   Py_CLEAR(state->segment_type);
   Py_CLEAR(state->queue_type);
   Py_CLEAR(state->connection_type);
+  Py_CLEAR(state->sem_lock_type);
+  Py_CLEAR(state->condition_type);
+  Py_CLEAR(state->event_type);
+  Py_CLEAR(state->barrier_type);
+  Py_CLEAR(state->heap_block_type);
+  Py_CLEAR(state->atomic_type);
   Py_CLEAR(state->loads_keywords);
   Py_CLEAR(state->dispatch_table_name);
   Py_CLEAR(state->closed_error_name);
@@ -132,7 +160,7 @@ PyModuleDef_Slot slots[] = {
 PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     "interproc._core",
-    PyDoc_STR("The native core: segments, queues and connections in shared memory."),
+    PyDoc_STR("The native core: segments, queues, connections, locks and values in shared memory."),
     sizeof(State),
     functions,
     slots,

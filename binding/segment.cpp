@@ -176,6 +176,10 @@ std::shared_ptr<Segment> segment_of(const State& state, PyObject* object) {
   return header_of(object) == nullptr ? nullptr : cast(object)->segment;
 }
 
+PyObject* wrap_segment(const State& state, std::shared_ptr<Segment> segment) {
+  return wrap(state.segment_type, std::move(segment));
+}
+
 PyTypeObject* make_segment_type(PyObject* module) {
   return reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &spec, nullptr));
 }

@@ -37,6 +37,12 @@ struct State {
   PyTypeObject* segment_type;
   PyTypeObject* queue_type;
   PyTypeObject* connection_type;
+  PyTypeObject* sem_lock_type;
+  PyTypeObject* condition_type;
+  PyTypeObject* event_type;
+  PyTypeObject* barrier_type;
+  PyTypeObject* heap_block_type;
+  PyTypeObject* atomic_type;
 
   PyObject* hooks[hook_count];  // nullptr before install()
   PyObject* loads_keywords;     // ("buffers",)
@@ -67,5 +73,11 @@ PyTypeObject* make_buffer_type(PyObject* module);
 PyTypeObject* make_segment_type(PyObject* module);
 PyTypeObject* make_queue_type(PyObject* module);
 PyTypeObject* make_connection_type(PyObject* module);
+PyTypeObject* make_sem_lock_type(PyObject* module);
+PyTypeObject* make_condition_type(PyObject* module);
+PyTypeObject* make_event_type(PyObject* module);
+PyTypeObject* make_barrier_type(PyObject* module);
+PyTypeObject* make_heap_block_type(PyObject* module);
+PyTypeObject* make_atomic_type(PyObject* module);
 
 }  // namespace interproc::binding

@@ -1,6 +1,7 @@
 // Every byte that lies in shared memory, and nothing else.
 //
-//   segment   = SegmentHeader, then `channel_count` channels at `channel_offset[i]`
+//   segment   = SegmentHeader, then by kind: `channel_count` channels at `channel_offset[i]`, a pool of synchronisation
+//               objects (sync/cells.hpp), or a heap: raw memory to its end
 //   channel   = ChannelControl | Participant[max_participants] | directory | chunk links | chunks of slots | arena
 //
 // All regions start on a page. The memfd is sparse: a page costs memory only once touched.
@@ -37,6 +38,8 @@ static_assert(sizeof(Shared32) == 4 && sizeof(Shared64) == 8);
 
 enum class LockKind : std::uint32_t { kernel = 1, liveness = 2 };
 
+enum class SegmentKind : std::uint32_t { channels = 1, sync = 2, heap = 3 };
+
 // Written once by the creator before anybody else can see the segment; read-only ever after.
 struct SegmentHeader {
   std::uint64_t magic;
@@ -46,10 +49,12 @@ struct SegmentHeader {
   std::uint64_t size_bytes;
   std::uint64_t pid_namespace;  // inode of /proc/self/ns/pid, 0 where unknown
   LockKind lock_kind;
-  std::uint32_t channel_count;
-  std::uint32_t creator_pid;  // who can be asked for the descriptor, and under which number it has it
+  std::uint32_t channel_count;  // 0 in segments of other kinds
+  std::uint32_t creator_pid;    // who can be asked for the descriptor, and under which number it has it
   std::int32_t creator_fd;
   std::uint64_t channel_offset[max_channels];
+  SegmentKind kind;
+  std::uint32_t reserved;
 };
 
 // {ev, waiters, generation}: the counted sleep. Protocol in event_word.hpp.

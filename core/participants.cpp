@@ -4,26 +4,43 @@
 
 namespace interproc {
 
-Status join_participants(Participant* table, std::uint32_t* token) {
+namespace {
+
+// Takes a place that looks like `seen`. False if somebody else was faster.
+bool take_place(Participant* table, std::uint32_t place, std::uint64_t seen, std::uint32_t* token) {
   const platform::Identity& me = platform::self();
-  for (std::uint32_t place = 0; place < max_participants; place++) {
-    Participant& entry = table[place];
-    std::uint64_t seen = entry.claim.load(std::memory_order_relaxed);
-    Claim claim = unpack_claim(seen);
-    if (claim.state != ParticipantState::free) continue;
-    claim.pid = me.pid;
-    claim.generation = (claim.generation + 1) & ((1u << generation_bits) - 1);
-    if (claim.generation == 0) claim.generation = 1;  // 0 marks a place that was never used
-    claim.state = ParticipantState::joining;
-    if (!entry.claim.compare_exchange_strong(seen, pack_claim(claim), std::memory_order_acquire)) continue;
-    entry.start_time = me.start_time;
-    entry.doorbell_fd = -1;
-    claim.state = ParticipantState::live;
-    entry.claim.store(pack_claim(claim), std::memory_order_release);  // pairs: participant-live
-    *token = make_token(place, claim.generation);
-    return Status::ok;
+  Participant& entry = table[place];
+  Claim claim = unpack_claim(seen);
+  claim.pid = me.pid;
+  claim.generation = (claim.generation + 1) & ((1u << generation_bits) - 1);
+  if (claim.generation == 0) claim.generation = 1;  // 0 marks a place that was never used
+  claim.state = ParticipantState::joining;
+  if (!entry.claim.compare_exchange_strong(seen, pack_claim(claim), std::memory_order_acquire)) return false;
+  entry.start_time = me.start_time;
+  entry.doorbell_fd = -1;
+  claim.state = ParticipantState::live;
+  entry.claim.store(pack_claim(claim), std::memory_order_release);  // pairs: participant-live
+  *token = make_token(place, claim.generation);
+  return true;
+}
+
+}  // namespace
+
+Status join_participants(Participant* table, std::uint32_t* token, std::uint32_t places) {
+  for (std::uint32_t place = 0; place < places; place++) {
+    std::uint64_t seen = table[place].claim.load(std::memory_order_relaxed);
+    if (unpack_claim(seen).state != ParticipantState::free) continue;
+    if (take_place(table, place, seen, token)) return Status::ok;
   }
   return Status::too_many_participants;
+}
+
+Status join_as_guest(Participant* table, std::uint32_t* token) {
+  constexpr std::uint32_t place = max_participants - 1;
+  std::uint64_t seen = table[place].claim.load(std::memory_order_acquire);  // pairs: participant-live
+  Claim claim = unpack_claim(seen);
+  bool is_taken = claim.state != ParticipantState::free && token_is_alive(table, make_token(place, claim.generation));
+  return !is_taken && take_place(table, place, seen, token) ? Status::ok : Status::too_many_participants;
 }
 
 Participant* find_participant(Participant* table, std::uint32_t token) {
@@ -35,13 +52,15 @@ Participant* find_participant(Participant* table, std::uint32_t token) {
 }
 
 void free_participant(Participant* table, std::uint32_t token) {
-  Participant* entry = find_participant(table, token);
-  if (entry == nullptr) return;
-  std::uint64_t seen = entry->claim.load(std::memory_order_relaxed);
+  std::uint32_t place = place_of(token);
+  if (place >= max_participants) return;
+  // One look only: by a second one somebody else may have freed the place and a newcomer taken it.
+  std::uint64_t seen = table[place].claim.load(std::memory_order_relaxed);
   Claim claim = unpack_claim(seen);
+  if (claim.state == ParticipantState::free || make_token(place, claim.generation) != token) return;
   claim.pid = 0;
   claim.state = ParticipantState::free;
-  entry->claim.compare_exchange_strong(seen, pack_claim(claim), std::memory_order_release);
+  table[place].claim.compare_exchange_strong(seen, pack_claim(claim), std::memory_order_release);
 }
 
 bool token_is_alive(const Participant* table, std::uint32_t token) {

@@ -39,8 +39,13 @@ constexpr std::uint32_t make_token(std::uint32_t place, std::uint32_t generation
 // The place of a token; max_participants or more if the token makes no sense.
 constexpr std::uint32_t place_of(std::uint32_t token) { return (token & ((1u << place_bits) - 1)) - 1; }
 
-// Makes this process a participant. ok, too_many_participants.
-Status join_participants(Participant* table, std::uint32_t* token);
+// Makes this process a participant, in one of the first `places` of the table. ok, too_many_participants.
+Status join_participants(Participant* table, std::uint32_t* token, std::uint32_t places = max_participants);
+
+// Takes the last place of a table whose users otherwise leave it free: for who finds the table full and must clean up
+// before it can join. A guest who died there is put out; it must have held nothing but liveness locks.
+// ok, too_many_participants while another guest is there.
+Status join_as_guest(Participant* table, std::uint32_t* token);
 
 // Frees the place of `token` if it still is that participant's.
 void free_participant(Participant* table, std::uint32_t token);

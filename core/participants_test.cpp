@@ -51,6 +51,36 @@ TEST(a_claim_survives_packing) {
   }
 }
 
+TEST(a_guest_takes_the_last_place_one_at_a_time) {
+  auto table = std::make_unique<Table>();
+  std::uint32_t guest = 0;
+  std::uint32_t second = 0;
+  CHECK_EQ(join_as_guest(table->entries, &guest), Status::ok);
+  CHECK_EQ(place_of(guest), max_participants - 1);
+  CHECK_EQ(join_as_guest(table->entries, &second), Status::too_many_participants);
+  std::uint32_t token = 0;
+  for (std::uint32_t place = 0; place + 1 < max_participants; place++) {
+    CHECK_EQ(join_participants(table->entries, &token, max_participants - 1), Status::ok);
+  }
+  CHECK_EQ(join_participants(table->entries, &token, max_participants - 1), Status::too_many_participants);
+  free_participant(table->entries, guest);
+  CHECK_EQ(join_as_guest(table->entries, &second), Status::ok);
+  CHECK(second != guest);
+}
+
+FORK_TEST(a_guest_that_died_is_put_out) {
+  Shared<Meeting> meeting;
+  finish_child(start_child([&] {
+    std::uint32_t token = 0;
+    CHECK_EQ(join_as_guest(meeting->table.entries, &token), Status::ok);
+    meeting->tokens[0].store(token);
+  }));
+  std::uint32_t guest = 0;
+  CHECK_EQ(join_as_guest(meeting->table.entries, &guest), Status::ok);
+  CHECK(guest != meeting->tokens[0].load());
+  CHECK(!token_is_alive(meeting->table.entries, meeting->tokens[0].load()));
+}
+
 TEST(a_token_fits_the_owner_bits_and_names_its_place) {
   for (std::uint32_t place : {0u, 1u, max_participants - 1}) {
     std::uint32_t token = make_token(place, (1u << generation_bits) - 1);

@@ -10,6 +10,38 @@
 
 namespace interproc {
 
+namespace {
+
+// New memory with everything in its header but the magic number and what its kind adds.
+Status make_memory(SegmentKind kind, std::uint64_t size_bytes, std::uint64_t reserved_bytes, int* fd, std::byte** base,
+                   Fault* fault) {
+  Status status = platform::create_memory(size_bytes, fd, fault);
+  if (status != Status::ok) return status;
+  status = platform::map_memory(*fd, size_bytes, base, fault);
+  if (status == Status::ok) {
+    // The first pages now, so that a machine without memory says so here and not by a signal.
+    status = platform::reserve(*fd, 0, reserved_bytes, fault);
+    if (status != Status::ok) platform::unmap_memory(*base, size_bytes);
+  }
+  if (status != Status::ok) {
+    platform::close_descriptor(*fd);
+    return status;
+  }
+  auto* header = new (*base) SegmentHeader{};
+  header->version = layout_version;
+  header->word_bytes = sizeof(void*);
+  platform::random_bytes(header->uuid, sizeof header->uuid);
+  header->size_bytes = size_bytes;
+  header->pid_namespace = platform::self().pid_namespace;
+  header->lock_kind = chosen_lock();
+  header->creator_pid = platform::self().pid;
+  header->creator_fd = *fd;
+  header->kind = kind;
+  return Status::ok;
+}
+
+}  // namespace
+
 Status Segment::create(std::uint32_t channel_count, const ChannelOptions& options, std::shared_ptr<Segment>* segment,
                        Fault* fault) {
   if (channel_count == 0 || channel_count > max_channels) {
@@ -19,32 +51,13 @@ Status Segment::create(std::uint32_t channel_count, const ChannelOptions& option
   ChannelControl plan{};
   std::uint64_t channel_bytes = plan_channel(options, channel_count, &plan);
   std::uint64_t size_bytes = page_bytes + channel_bytes * channel_count;
-
   int fd = -1;
-  Status status = platform::create_memory(size_bytes, &fd, fault);
-  if (status != Status::ok) return status;
   std::byte* base = nullptr;
-  status = platform::map_memory(fd, size_bytes, &base, fault);
-  if (status == Status::ok) {
-    // The first pages now, so that a machine without memory says so here and not by a signal.
-    status = platform::reserve(fd, 0, 2 * page_bytes, fault);
-    if (status != Status::ok) platform::unmap_memory(base, size_bytes);
-  }
-  if (status != Status::ok) {
-    platform::close_descriptor(fd);
-    return status;
-  }
+  Status status = make_memory(SegmentKind::channels, size_bytes, 2 * page_bytes, &fd, &base, fault);
+  if (status != Status::ok) return status;
 
-  auto* header = new (base) SegmentHeader{};
-  header->version = layout_version;
-  header->word_bytes = sizeof(void*);
-  platform::random_bytes(header->uuid, sizeof header->uuid);
-  header->size_bytes = size_bytes;
-  header->pid_namespace = platform::self().pid_namespace;
-  header->lock_kind = chosen_lock();
+  auto* header = reinterpret_cast<SegmentHeader*>(base);
   header->channel_count = channel_count;
-  header->creator_pid = platform::self().pid;
-  header->creator_fd = fd;
   for (std::uint32_t i = 0; i < channel_count; i++) {
     std::uint64_t at = page_bytes + channel_bytes * i;
     header->channel_offset[i] = at;
@@ -55,6 +68,17 @@ Status Segment::create(std::uint32_t channel_count, const ChannelOptions& option
     control->arena_end = cache_line;  // offset 0 means "no block"
   }
   header->magic = segment_magic;
+  segment->reset(new Segment(fd, base, size_bytes));
+  return Status::ok;
+}
+
+Status Segment::create_plain(SegmentKind kind, std::uint64_t size_bytes, std::uint64_t reserved_bytes,
+                             std::shared_ptr<Segment>* segment, Fault* fault) {
+  int fd = -1;
+  std::byte* base = nullptr;
+  Status status = make_memory(kind, size_bytes, reserved_bytes, &fd, &base, fault);
+  if (status != Status::ok) return status;
+  reinterpret_cast<SegmentHeader*>(base)->magic = segment_magic;
   segment->reset(new Segment(fd, base, size_bytes));
   return Status::ok;
 }
@@ -85,7 +109,11 @@ Status Segment::attach(int fd, const std::uint8_t* uuid, std::shared_ptr<Segment
   } else if (header.size_bytes != size_bytes) {
     *fault = Fault{0, "size in the header", header.size_bytes, size_bytes};
     status = Status::bad_segment;
-  } else if (header.channel_count == 0 || header.channel_count > max_channels) {
+  } else if (header.kind < SegmentKind::channels || header.kind > SegmentKind::heap) {
+    *fault = Fault{0, "kind of the segment", static_cast<std::uint64_t>(header.kind), 1};
+    status = Status::bad_segment;
+  } else if ((header.kind == SegmentKind::channels) != (header.channel_count != 0) ||
+             header.channel_count > max_channels) {
     *fault = Fault{0, "channel index", header.channel_count, max_channels};
     status = Status::bad_segment;
   } else if (uuid != nullptr && memcmp(uuid, header.uuid, sizeof header.uuid) != 0) {

@@ -1,4 +1,5 @@
-// Segment: one sealed memfd and this process's mapping of it.
+// Segment: one sealed memfd and this process's mapping of it. It holds channels, a pool of synchronisation objects, or a
+// heap; attach() takes any, and check_channel, SyncPool and HeapBlock each refuse the other kinds.
 //
 // No name, so nothing can leak: the kernel frees it with its last descriptor and mapping. The trap: unmapping while a
 // thread of this process is inside an operation. Therefore whoever runs operations (a Channel) keeps the Segment alive.
@@ -25,6 +26,11 @@ class Segment {
   // system_error; nothing is left behind.
   static Status create(std::uint32_t channel_count, const ChannelOptions& options, std::shared_ptr<Segment>* segment,
                        Fault* fault);
+
+  // A segment without channels, of exactly `size_bytes` (whole pages), zero but for its header, its first
+  // `reserved_bytes` reserved. Faults as above.
+  static Status create_plain(SegmentKind kind, std::uint64_t size_bytes, std::uint64_t reserved_bytes,
+                             std::shared_ptr<Segment>* segment, Fault* fault);
 
   // Takes ownership of `fd` on success only. `uuid` (16 bytes) may be null; peer_gone if it does not match. Faults:
   // bad_segment, layout_mismatch, foreign_namespace, lock_unsupported, peer_gone, out_of_memory, system_error.

@@ -12,14 +12,19 @@ enum class Status : int {
   ok = 0,
 
   // Conditions.
-  empty = 1,        // nothing to take now
-  full = 2,         // no room now: item limit, memory limit or ring
-  timed_out = 3,    // the deadline passed first
-  interrupted = 4,  // look at signals, closed flags and lifelines, then call again with the same deadline
-  shut_down = 5,    // shutdown() was called (and, for takers, nothing is left)
-  lock_busy = 6,    // only from a try that was told not to wait for the lock
-  too_large = 7,    // does not fit this channel in one piece: use a stream
-  aborted = 8,      // the stream's other side gave up or died
+  empty = 1,          // nothing to take now
+  full = 2,           // no room now: item limit, memory limit or ring
+  timed_out = 3,      // the deadline passed first
+  interrupted = 4,    // look at signals, closed flags and lifelines, then call again with the same deadline
+  shut_down = 5,      // shutdown() was called (and, for takers, nothing is left)
+  lock_busy = 6,      // only from a try that was told not to wait for the lock
+  too_large = 7,      // does not fit this channel in one piece: use a stream
+  aborted = 8,        // the stream's other side gave up or died
+  not_available = 9,  // from a try: the lock is held, no permit is left
+  not_owner = 10,     // this thread does not hold the lock
+  not_locked = 11,    // a release of what nobody holds
+  over_bound = 12,    // a release of more permits than the maximum lets be
+  broken = 13,        // the barrier was aborted or reset, a party timed out or died
 
   // Faults.
   out_of_memory = -1,       // fault.error_number says which limit
@@ -31,7 +36,8 @@ enum class Status : int {
   too_many_participants = -7,
   too_many_done = -8,  // task_done() called more often than items were put
   system_error = -9,
-  peer_gone = -10,  // a descriptor had to come from a process that has ended or hides it
+  peer_gone = -10,         // a descriptor had to come from a process that has ended or hides it
+  too_many_waiters = -11,  // no node is left for one more waiter of a condition
 };
 
 constexpr bool failed(Status status) { return static_cast<int>(status) < 0; }

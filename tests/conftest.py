@@ -7,6 +7,7 @@ from typing import Protocol, TextIO
 
 import pytest
 
+import interproc
 from tests.footprint import Footprint
 from tests.watchdog import Watchdog, uncaptured_stderr
 
@@ -51,9 +52,10 @@ def pytest_timeout_cancel_timer(item: pytest.Item) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def standard_helpers() -> None:
-    """Starts the standard library's helper processes, which live as long as the session, before any test counts."""
+    """Makes what lives as long as the session, before any test counts: helper processes, and pages that locks share."""
     resource_tracker.ensure_running()
     forkserver.ensure_running()
+    interproc.Value("i")
 
 
 @pytest.fixture(autouse=True)

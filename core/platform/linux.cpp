@@ -171,6 +171,8 @@ const Identity& self() {
   return identity;
 }
 
+void at_fork(void (*before)(), void (*parent)(), void (*child)()) { pthread_atfork(before, parent, child); }
+
 bool is_alive(std::uint32_t pid, std::uint64_t start_time) {
 #if defined(SYS_pidfd_open)
   int fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));

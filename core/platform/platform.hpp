@@ -33,6 +33,9 @@ struct Identity {
 };
 const Identity& self();  // cached per process; correct after fork
 
+// Calls these around every fork() of this process, in the forking thread; not around a raw clone. Allocates.
+void at_fork(void (*before)(), void (*after_in_parent)(), void (*after_in_child)());
+
 // Conservative: false only if that process has surely ended (a zombie has). About 5 us.
 bool is_alive(std::uint32_t pid, std::uint64_t start_time);
 

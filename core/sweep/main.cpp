@@ -23,6 +23,7 @@
 #include "lock.hpp"
 #include "sweep/stepper.hpp"
 #include "sweep/sweep.hpp"
+#include "sweep/sync_sweep.hpp"
 
 using namespace interproc;
 using namespace interproc::sweep;
@@ -33,9 +34,17 @@ constexpr int not_permitted = 77;
 constexpr unsigned workers_per_cpu = 2;  // survivors sleep a lot
 constexpr unsigned most_workers = 16;
 
+// One scenario, of a channel or of synchronisation objects, under one lock.
 struct Job {
-  const Scenario* scenario;
+  std::string name;
   LockKind lock;
+  const Scenario* of_channel;
+  const SyncScenario* of_sync;
+
+  Result sweep(const Plan& plan, Report& report) const {
+    return of_channel != nullptr ? sweep_scenario(*of_channel, plan, report)
+                                 : sweep_sync_scenario(*of_sync, plan, report);
+  }
 };
 
 // Shared by all workers.
@@ -133,10 +142,10 @@ void work(Board& board, const std::vector<Job>& jobs, const Plan& plan, unsigned
     if (next >= jobs.size()) return;
     const Job& job = jobs[next];
     choose(name_of(job.lock));
-    Result result = sweep_scenario(*job.scenario, plan, *report);
+    Result result = job.sweep(plan, *report);
     printf("%-32s %-8s instructions %5zu  points %5zu  tried %5zu  strayed %3zu  broken %zu  %6.2f s\n%s",
-           job.scenario->name.c_str(), name_of(job.lock), result.instructions, result.points, result.tried,
-           result.strayed, result.broken, result.seconds, result.complaints.c_str());
+           job.name.c_str(), name_of(job.lock), result.instructions, result.points, result.tried, result.strayed,
+           result.broken, result.seconds, result.complaints.c_str());
     fflush(stdout);
     board.points.fetch_add(result.points);
     board.tried.fetch_add(result.tried);
@@ -149,13 +158,16 @@ void work(Board& board, const std::vector<Job>& jobs, const Plan& plan, unsigned
 
 int main(int argc, char** argv) {
   Wish wish = parse(argc, argv);
-  const std::vector<Scenario> all = wish.mutant ? mutants() : scenarios();
+  const std::vector<Scenario> channels = wish.mutant ? mutants() : scenarios();
+  const std::vector<SyncScenario> syncs = wish.mutant ? sync_mutants() : sync_scenarios();
   std::vector<Job> jobs;
-  for (const Scenario& scenario : all) {
-    if (wish.only != nullptr && scenario.name != wish.only) continue;
-    if (wish.list) printf("%s\n", scenario.name.c_str());
-    for (LockKind lock : wish.locks) jobs.push_back({&scenario, lock});
-  }
+  auto add = [&](const std::string& name, const Scenario* of_channel, const SyncScenario* of_sync) {
+    if (wish.only != nullptr && name != wish.only) return;
+    if (wish.list) printf("%s\n", name.c_str());
+    for (LockKind lock : wish.locks) jobs.push_back({name, lock, of_channel, of_sync});
+  };
+  for (const Scenario& scenario : channels) add(scenario.name, &scenario, nullptr);
+  for (const SyncScenario& scenario : syncs) add(scenario.name, nullptr, &scenario);
   if (wish.list) return 0;
   if (jobs.empty()) {
     fprintf(stderr, "sweep: no scenario is named %s\n", wish.only);

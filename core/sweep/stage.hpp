@@ -12,6 +12,7 @@ namespace interproc::sweep {
 
 // What the processes of one kill tell each other. Lies in memory that all of them share.
 struct Report {
+  Shared32 bystander_ready;  // about to fall asleep; only of synchronisation objects
   Shared32 bystander_done;
   Status bystander_status;
   Item bystander_item;  // what the consumer got

@@ -1,7 +1,7 @@
 """Contexts: a start method, and the factories that go with it.
 
 They are subclasses of multiprocessing's, so libraries take them where they take those. What interproc does not make
-itself (locks, values, pools, managers ...) comes from the standard library's implementation, with this context.
+itself comes from the standard library's implementation, with this context.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ from interproc.process import BaseProcess
 
 TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, ClassVar, Literal, overload
 
     from interproc.connection import Connection
     from interproc.queues import JoinableQueue, Queue, SimpleQueue
+    from interproc.synchronize import Barrier, BoundedSemaphore, Condition, Event, Lock, OnAbandoned, RLock, Semaphore
 
 
 class Process(BaseProcess, multiprocessing.context.Process):
@@ -46,7 +48,7 @@ class ForkServerProcess(BaseProcess, multiprocessing.context.ForkServerProcess):
 
 
 class SharedMemoryContext(BaseContext):
-    """What all contexts here have in common: queues and pipes in shared memory.
+    """What all contexts here have in common: queues, pipes, locks and values in shared memory.
 
     The modules behind them are imported when they are first asked for, as in multiprocessing.
     """
@@ -76,6 +78,74 @@ class SharedMemoryContext(BaseContext):
         from interproc import queues
 
         return queues.SimpleQueue(ctx=self, max_bytes=max_bytes)
+
+    def Lock(self, *, on_abandoned: OnAbandoned = "warn") -> Lock:  # type: ignore[override]
+        """Makes a lock: see `interproc.synchronize.Lock`."""
+        from interproc import synchronize
+
+        return synchronize.Lock(ctx=self, on_abandoned=on_abandoned)
+
+    def RLock(self, *, on_abandoned: OnAbandoned = "warn") -> RLock:  # type: ignore[override]
+        """Makes a lock that its holder may take again: see `interproc.synchronize.RLock`."""
+        from interproc import synchronize
+
+        return synchronize.RLock(ctx=self, on_abandoned=on_abandoned)
+
+    def Condition(self, lock: Any = None) -> Condition:  # type: ignore[override]
+        """Makes a condition: see `interproc.synchronize.Condition`."""
+        from interproc import synchronize
+
+        return synchronize.Condition(lock, ctx=self)
+
+    def Semaphore(self, value: int = 1) -> Semaphore:  # type: ignore[override]
+        """Makes a semaphore: see `interproc.synchronize.Semaphore`."""
+        from interproc import synchronize
+
+        return synchronize.Semaphore(value, ctx=self)
+
+    def BoundedSemaphore(self, value: int = 1) -> BoundedSemaphore:  # type: ignore[override]
+        """Makes a semaphore with an upper bound: see `interproc.synchronize.BoundedSemaphore`."""
+        from interproc import synchronize
+
+        return synchronize.BoundedSemaphore(value, ctx=self)
+
+    def Event(self) -> Event:  # type: ignore[override]
+        """Makes an event: see `interproc.synchronize.Event`."""
+        from interproc import synchronize
+
+        return synchronize.Event(ctx=self)
+
+    def Barrier(  # type: ignore[override]
+        self, parties: int, action: Callable[[], object] | None = None, timeout: float | None = None
+    ) -> Barrier:
+        """Makes a barrier: see `interproc.synchronize.Barrier`."""
+        from interproc import synchronize
+
+        return synchronize.Barrier(parties, action, timeout, ctx=self)
+
+    def RawValue(self, typecode_or_type: Any, *args: Any) -> Any:
+        """Makes a ctypes object in shared memory: see `interproc.sharedctypes.RawValue`."""
+        from interproc import sharedctypes
+
+        return sharedctypes.RawValue(typecode_or_type, *args)
+
+    def RawArray(self, typecode_or_type: Any, size_or_initializer: Any) -> Any:
+        """Makes a ctypes array in shared memory: see `interproc.sharedctypes.RawArray`."""
+        from interproc import sharedctypes
+
+        return sharedctypes.RawArray(typecode_or_type, size_or_initializer)
+
+    def Value(self, typecode_or_type: Any, *args: Any, lock: Any = True) -> Any:
+        """Makes a ctypes object in shared memory with a lock: see `interproc.sharedctypes.Value`."""
+        from interproc import sharedctypes
+
+        return sharedctypes.Value(typecode_or_type, *args, lock=lock, ctx=self)
+
+    def Array(self, typecode_or_type: Any, size_or_initializer: Any, *, lock: Any = True) -> Any:
+        """Makes a ctypes array in shared memory with a lock: see `interproc.sharedctypes.Array`."""
+        from interproc import sharedctypes
+
+        return sharedctypes.Array(typecode_or_type, size_or_initializer, lock=lock, ctx=self)
 
     if TYPE_CHECKING:
 

@@ -13,6 +13,10 @@ Each derives from what users of multiprocessing already catch::
     OSError
         HandleExpired                              a pickled handle leads to nothing any more
         LayoutMismatch                             the other side is another build of interproc
+    RuntimeError
+        AbandonedError                             acquire() of a lock whose holder was killed, if it is to raise
+    RuntimeWarning
+        AbandonedWarning                           the same, if it is to go on
 """
 
 import builtins
@@ -49,6 +53,22 @@ class QueueClosed(ValueError, OSError):
     """This process closed the queue. multiprocessing raises the one for some methods, the other for others."""
 
 
+class AbandonedError(RuntimeError):
+    """The process that held a lock was killed; what the lock guards may be half changed.
+
+    Attributes:
+        pid: The process that was killed.
+    """
+
+    def __init__(self, message: str, pid: int = 0) -> None:
+        super().__init__(message)
+        self.pid = pid
+
+
+class AbandonedWarning(RuntimeWarning):
+    """A lock was taken over from a process that was killed; what it guards may be half changed."""
+
+
 class HandleExpired(OSError):
     """A queue or pipe arrived after the last process that held it had let go of it."""
 
@@ -58,6 +78,8 @@ class LayoutMismatch(OSError):
 
 
 __all__ = [
+    "AbandonedError",
+    "AbandonedWarning",
     "Empty",
     "Full",
     "HandleExpired",

@@ -105,7 +105,8 @@ def open_segment(uuid: bytes, source: Source) -> _core.Segment:
         return known
     fd = fetch(source)
     if known is not None:
-        os.close(fd)
+        if fd != known.fileno():  # a started process inherits each descriptor once, and may meet it several times
+            os.close(fd)
         return known
     try:
         segment = _core.Segment.attach(fd, uuid)
