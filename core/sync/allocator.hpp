@@ -21,7 +21,7 @@ struct CellRun {
   Provenance given_out;
 };
 
-// What an object that was attached has to do with: not given out here.
+// What an attached object has: cells that were not given out to it.
 constexpr CellRun attached_cells(std::uint32_t index) { return {index, 1, CellKind::free, {}}; }
 
 // Cells for one object of this kind: zeroed and of kind `free` if they are new, else as the last object left them.

@@ -34,7 +34,7 @@ struct SyncControl {
   Shared64 sweeps;        // dead participants cleaned up after; whoever did
 };
 
-// What every cell begins with. `kind` is written last when a cell is made, first when it is given back.
+// What every cell begins with. `kind` is written last when the cell is first used, and stays: see allocator.hpp.
 struct alignas(cache_line) Cell {
   Shared32 kind;
   std::uint32_t reserved[15];

@@ -1,9 +1,9 @@
 // WaiterLine: the waiters of one condition, in line, each with a node of its own to sleep on.
 //
 // The line changes under the cell's guard, each time by one store that counts: of a waiter's place, of its notification,
-// of its removal. Whoever takes the guard after a death finishes what is half done: a notified node still in line goes, and
-// the tail is found anew. Model of the order: a node is marked first and taken out then, so that no notification is lost
-// between the two.
+// of its removal. Whoever takes the guard after a death finishes what is half done: a notified node that is still in line
+// goes, and the tail is found anew. A node is marked first and taken out then: a notifier that dies between the two has
+// notified it.
 #pragma once
 
 #include "pool.hpp"

@@ -1,8 +1,8 @@
 """Numbers, structures and arrays of ctypes in shared memory.
 
 `RawValue` and `RawArray` make bare ctypes objects. `Value` and `Array` put a lock beside them, and operations on single
-numbers that need none. All may be pickled at any time, to any process of the same user; memory lives as long as anything
-refers to it, in any process.
+numbers that need none. All may be pickled at any time, to any process of the same user; memory lives as long as
+anything refers to it, in any process.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ class SynchronizedBase:
         self.release = self._lock.release
 
     def __enter__(self) -> bool:
-        return self._lock.__enter__()  # type: ignore[no-any-return]
+        return self._lock.__enter__()
 
     def __exit__(self, *error: Any) -> None:
         self._lock.__exit__(*error)
@@ -195,9 +195,9 @@ class SynchronizedBase:
 class Synchronized(SynchronizedBase, _core.Atomic):
     """A number or character in shared memory.
 
-    `value` reads and writes under the lock, but `value.value += 1` is both, one after the other: others may come between.
-    Hold `get_lock()` around it, or use `add` and its kin, which are one step, take no lock and cannot be stopped half-way
-    by a killed process.
+    `value` reads and writes under the lock, but `value.value += 1` is both, one after the other: others may come
+    between. Hold `get_lock()` around it, or use `add` and its kin, which are one step, take no lock and cannot be
+    stopped half-way by a killed process.
     """
 
     def __init__(self, obj: Any, lock: Any = None, ctx: object = None) -> None:
@@ -262,7 +262,8 @@ class SynchronizedArray(SynchronizedBase):
         code = "c" if self._obj._type_ is ctypes.c_char else _typecodes.get(self._obj._type_)
         if code is None:
             raise TypeError(f"memoryviews are for numbers, not for {self._obj._type_.__name__}; use get_obj()")
-        return memoryview(self._obj).cast("B").cast(code)
+        as_bytes: Any = memoryview(self._obj).cast("B")
+        return as_bytes.cast(code)  # type: ignore[no-any-return]
 
 
 class SynchronizedString(SynchronizedArray):

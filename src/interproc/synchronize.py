@@ -1,8 +1,9 @@
 """Locks, semaphores, conditions, events and barriers, in shared memory.
 
 Each is a few bytes of a page that its maker shares: no descriptor and no name of its own. The fast paths run in the
-caller; only who has to wait enters the kernel. Nobody who is killed hangs the others: a lock knows its owner, a notifier
-waits for nobody, a barrier breaks. Everything here may be pickled at any time, to any process of the same user.
+caller; only who has to wait enters the kernel. Nobody who is killed hangs the others: a lock knows its owner, a
+notifier waits for nobody, a barrier breaks. Everything here may be pickled at any time, to any process of the same
+user.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ class SemLock(_core.SemLock):
         value: How often it can be taken now.
         maxvalue: The most that `value` can become.
         ctx: Accepted as in multiprocessing; locks of all contexts are the same.
-        on_abandoned: What `acquire` does when the process that held it was killed: "warn" takes it, sets `abandoned` and
-            issues an AbandonedWarning; "raise" leaves it and raises AbandonedError, until somebody calls `recover`.
+        on_abandoned: What `acquire` does when the process that held it was killed: "warn" takes it, sets `abandoned`
+            and issues an AbandonedWarning; "raise" leaves it and raises AbandonedError, until somebody calls `recover`.
         tracks_holders: Whether what a killed process has taken comes back.
 
     Raises:
@@ -95,8 +96,8 @@ class SemLock(_core.SemLock):
 class Lock(SemLock):
     """A lock that one thread of one process holds at a time, and that any may release.
 
-    When its holder is killed, the next `acquire` gets it; see `on_abandoned`. A holder that ends in an orderly way without
-    releasing it leaves it locked, as in multiprocessing.
+    When its holder is killed, the next `acquire` gets it; see `on_abandoned`. A holder that ends in an orderly way
+    without releasing it leaves it locked, as in multiprocessing.
 
     Args:
         ctx: Accepted as in multiprocessing; locks of all contexts are the same.
@@ -267,8 +268,8 @@ class Condition(_core.ConditionBase):
 class Event(_core.EventBase):
     """A flag that can be waited for.
 
-    `is_set`, `set` and `clear` take no lock: they may be called in signal handlers, and no killed process can be in their
-    way. `wait` returns True also if the flag was set and cleared again while it slept.
+    `is_set`, `set` and `clear` take no lock: they may be called in signal handlers, and no killed process can be in
+    their way. `wait` returns True also if the flag was set and cleared again while it slept.
 
     Args:
         ctx: Accepted as in multiprocessing; events of all contexts are the same.

@@ -67,3 +67,29 @@ def use(queue: Any) -> str:
     """A pool task that gets a queue as its argument."""
     queue.put("from a task")
     return "done"
+
+
+def hold(lock: Any, conn: Any) -> None:
+    lock.acquire()
+    conn.send("held")
+    signal.pause()
+
+
+def wait_for_event(event: Any, conn: Any) -> None:
+    conn.send("waiting")
+    event.wait()
+
+
+def wait_for_condition(condition: Any, conn: Any) -> None:
+    with condition:
+        conn.send("waiting")
+        condition.wait()
+
+
+def pass_barrier(barrier: Any) -> None:
+    barrier.wait()
+
+
+def add(value: Any, times: int) -> None:
+    for _ in range(times):
+        value.add(1)

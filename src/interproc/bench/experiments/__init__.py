@@ -4,6 +4,7 @@ from interproc.bench.experiments.alone import Backlog, Copying, Creation, PutGet
 from interproc.bench.experiments.experiment import Experiment
 from interproc.bench.experiments.flow import Flow
 from interproc.bench.experiments.idle import Idle
+from interproc.bench.experiments.primitives import Primitive
 from interproc.bench.experiments.round_trip import RoundTrip
 from interproc.bench.experiments.startup import Importing, Starting
 
@@ -15,6 +16,7 @@ __all__ = [
     "Flow",
     "Idle",
     "Importing",
+    "Primitive",
     "PutGet",
     "RoundTrip",
     "Starting",

@@ -4,9 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module, metadata
+from multiprocessing.context import BaseContext
 from typing import Any, ClassVar, Literal
 
-Offer = Literal["queue", "simple_queue", "pipe", "process", "import"]
+Offer = Literal["queue", "simple_queue", "pipe", "process", "import", "context"]
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,10 @@ class Peer(ABC):
 
     def start_and_join(self, method: str) -> None:
         """Runs a process that does nothing, started by the named method."""
+        raise NotImplementedError
+
+    def context(self) -> BaseContext:
+        """Returns what makes locks, events and values."""
         raise NotImplementedError
 
 

@@ -55,7 +55,7 @@ class Multiprocessing(Peer):
 
     name = "multiprocessing"
     module = "multiprocessing"
-    offers: ClassVar[frozenset[Offer]] = frozenset({"queue", "simple_queue", "pipe", "process", "import"})
+    offers: ClassVar[frozenset[Offer]] = frozenset({"queue", "simple_queue", "pipe", "process", "import", "context"})
 
     def load(self) -> str:
         """Returns the version of Python."""
@@ -82,6 +82,10 @@ class Multiprocessing(Peer):
         process = self._context(method).Process(target=do_nothing)  # type: ignore[attr-defined]
         process.start()
         process.join()
+
+    def context(self) -> BaseContext:
+        """Returns the context of fork."""
+        return self._context("fork")
 
     def _context(self, method: str) -> BaseContext:
         context: BaseContext = import_module(self.module).get_context(method)
