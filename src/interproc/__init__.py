@@ -1,7 +1,7 @@
 """interproc: a drop-in replacement for multiprocessing on shared memory that no killed process can hang.
 
-`import interproc as multiprocessing`. Queues, pipes, processes and contexts are interproc's own; locks, shared values,
-pools and managers are the standard library's, used with these contexts.
+`import interproc as multiprocessing`. Whatever lives in shared memory or waits is interproc's own; what the standard
+library does well, starting processes for example, builds on it.
 """
 
 from interproc import context, process, reduction
@@ -17,7 +17,14 @@ from interproc.process import active_children, current_process, parent_process
 
 TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
 if TYPE_CHECKING:
-    from interproc.errors import HandleExpired, LayoutMismatch, ShutDown, UnsendableError
+    from interproc.errors import (
+        AbandonedError,
+        AbandonedWarning,
+        HandleExpired,
+        LayoutMismatch,
+        ShutDown,
+        UnsendableError,
+    )
     from interproc.queues import JoinableQueue, Queue, SimpleQueue
 
 __version__ = "0.1.0"
@@ -53,6 +60,8 @@ set_forkserver_preload = default_context.set_forkserver_preload
 set_start_method = default_context.set_start_method
 
 _FIRST_USED_FROM = {
+    "AbandonedError": "errors",
+    "AbandonedWarning": "errors",
     "HandleExpired": "errors",
     "JoinableQueue": "queues",
     "LayoutMismatch": "errors",
@@ -61,6 +70,7 @@ _FIRST_USED_FROM = {
     "SimpleQueue": "queues",
     "UnsendableError": "errors",
 }
+del TYPE_CHECKING
 
 
 def __getattr__(name: str) -> object:
@@ -78,6 +88,8 @@ def __getattr__(name: str) -> object:
 __all__ = [
     "SUBDEBUG",
     "SUBWARNING",
+    "AbandonedError",
+    "AbandonedWarning",
     "Array",
     "AuthenticationError",
     "Barrier",

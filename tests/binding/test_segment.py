@@ -8,6 +8,7 @@ import weakref
 
 import pytest
 
+import interproc.codec  # noqa: F401  # tells the native codec about Python
 from interproc import _core
 from interproc.errors import LayoutMismatch
 
