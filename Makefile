@@ -22,12 +22,14 @@ CTEST = $(BIN)/ctest --output-on-failure --no-tests=error --test-dir
 LOCK_TESTS := $(wildcard tests/conformance tests/crash)
 CPP = $(shell find core binding -name '*.cpp' -o -name '*.hpp')
 
-.PHONY: help demo test bench lint lint-ruff lint-mypy lint-pyright lint-clang-format format sanitize sweep models core \
-	extension clean
+.PHONY: help demo test test-stdlib test-ecosystem bench lint lint-ruff lint-mypy lint-pyright lint-clang-format format \
+	sanitize sweep models core extension clean
 
 help:
 	@echo 'make demo [FOLDER=...]   run the demonstration job on a folder of Python files'
 	@echo 'make test [ARGS=...]     core tests, then pytest (with ARGS: of these only)'
+	@echo "make test-stdlib         all of CPython's own tests of multiprocessing (ARGS=--help: how to choose)"
+	@echo 'make test-ecosystem      PyTorch (a large download), joblib and pebble on the contexts of interproc'
 	@echo 'make bench [ARGS=...]    the benchmark beside multiprocessing, faster-fifo and pyzmq'
 	@echo 'make lint                ruff, mypy, pyright, clang-format; make -k lint goes on after a failure'
 	@echo 'make format              let ruff and clang-format rewrite the sources'
@@ -64,6 +66,15 @@ ifneq ($(LOCK_TESTS),)
 endif
 endif
 	@$(BIN)/python -m pytest -q $(ARGS)
+
+test-stdlib: $(VENV)/installed-test
+	@$(MAKE) --no-print-directory extension
+	@$(BIN)/python -m tests.stdlib $(ARGS)
+
+# In an environment of its own, because of torch's size.
+test-ecosystem:
+	@$(PYTHON) tools/bootstrap.py $(VENV)-ecosystem test,ecosystem
+	@$(VENV)-ecosystem/bin/python -m pytest -q tests/ecosystem $(ARGS)
 
 # Measures what users install: an editable install's import hook would add milliseconds to every process.
 bench:

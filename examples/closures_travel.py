@@ -25,9 +25,8 @@ def work(jobs, results):
 
 
 def main():
-    context = interproc.get_context(sys.argv[1] if len(sys.argv) > 1 else None)
-    jobs, results = context.Queue(), context.Queue()
-    worker = context.Process(target=work, args=(jobs, results))
+    jobs, results = interproc.Queue(), interproc.Queue()
+    worker = interproc.Process(target=work, args=(jobs, results))
     worker.start()
 
     offset = 100
@@ -50,4 +49,6 @@ def main():
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        interproc.set_start_method(sys.argv[1])
     main()

@@ -1,12 +1,14 @@
-"""A long-lived child that answers requests through a duplex pipe.
+"""Request and response through an anonymous duplex pipe.
 
-    python examples/pipe_request_response.py
+    python examples/pipe_request_response.py [fork | spawn | forkserver]
 
-The child keeps state between requests; a request that fails comes back as the exception. None is the last request. The
-child is a daemon, so it also ends when the parent is killed.
+The child keeps accounts between requests; a request that fails comes back as the exception. None is the last request.
+The child is a daemon, so it also ends when the parent is killed.
 """
 
-import interproc
+import sys
+
+import interproc as multiprocessing
 
 
 def keep_accounts(connection):
@@ -20,14 +22,14 @@ def keep_accounts(connection):
 
 
 def main():
-    connection, child_end = interproc.Pipe()
-    child = interproc.Process(target=keep_accounts, args=(child_end,), daemon=True)
+    connection, child_end = multiprocessing.Pipe()
+    child = multiprocessing.Process(target=keep_accounts, args=(child_end,), daemon=True)
     child.start()
     child_end.close()  # the child has its own
 
     for request in [("ada", 10), ("bob", 5), ("ada", -3), ("bob", "much")]:
         connection.send(request)
-        print(request, "->", repr(connection.recv(timeout=60)))
+        print(request, "->", repr(connection.recv()))
 
     connection.send(None)
     child.join()
@@ -35,4 +37,6 @@ def main():
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        multiprocessing.set_start_method(sys.argv[1])
     main()

@@ -1,9 +1,11 @@
 """A program for multiprocessing that runs on interproc: one import has changed.
 
-    python examples/swap_one_import.py
+    python examples/swap_one_import.py [fork | spawn | forkserver]
 
 Squares numbers in two processes, with jobs and results on queues, and says goodbye through a pipe.
 """
+
+import sys
 
 import interproc as multiprocessing  # was: import multiprocessing
 
@@ -40,4 +42,6 @@ def main():
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        multiprocessing.set_start_method(sys.argv[1])
     main()

@@ -1,10 +1,12 @@
 """Long-lived workers, a queue that knows when everything is done, and an orderly end.
 
-    python examples/workers_and_results.py
+    python examples/workers_and_results.py [fork | spawn | forkserver]
 
 `join` waits until `task_done` was called for every task. `shutdown` then ends every worker's loop, without one
 sentinel for each; results can still be read after that, because they lie in shared memory.
 """
+
+import sys
 
 import interproc
 
@@ -37,4 +39,6 @@ def main():
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        interproc.set_start_method(sys.argv[1])
     main()

@@ -1,7 +1,8 @@
-"""Pipes in shared memory, and the standard library's Listener and Client.
+"""Connections: the two ends of a pipe in shared memory, and those of sockets.
 
-A pipe's two ends are Connections: a channel for each direction, and a lifeline, which is a pipe of the kernel that
-carries no data. The kernel closes the lifeline with its last holder, so the peer's end is noticed however it comes.
+An end of a pipe is a channel for each direction, and a lifeline, which is a pipe of the kernel that carries no data.
+The kernel closes the lifeline with its last holder, so the peer's end is noticed however it comes. Connections over
+sockets are `socket_connection`'s, and who makes them `listeners`'.
 """
 
 from __future__ import annotations
@@ -11,14 +12,33 @@ import multiprocessing.connection
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from multiprocessing import reduction
-from multiprocessing.connection import Client, Listener, answer_challenge, deliver_challenge
+from multiprocessing import AuthenticationError, BufferTooShort, reduction
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import interproc.codec  # noqa: F401  # tells the native codec about Python
-from interproc import _core, handles
+from interproc import _core, handles, handshake
+from interproc.addresses import address_type, arbitrary_address, default_family, families, shorten_temp_dir
 from interproc.handles import fetch
+from interproc.handshake import (
+    CHALLENGE,
+    FAILURE,
+    WELCOME,
+    HandshakeFailed,
+    answer_challenge,
+    deliver_challenge,
+)
+from interproc.listeners import (
+    CONNECTION_TIMEOUT,
+    Client,
+    ConnectionWrapper,
+    Listener,
+    SocketClient,
+    SocketListener,
+    XmlClient,
+    XmlListener,
+)
+from interproc.socket_connection import SocketConnection, rebuild_connection, reduce_connection
 from interproc.waiting import is_readable, wait
 
 if TYPE_CHECKING:
@@ -31,24 +51,35 @@ _MAX_ITEMS = 8192
 _MAX_BYTES = 1 << 20
 
 
-class Connection(_core.ConnectionBase):
-    """One end of a pipe.
+class _EitherKind(type):
+    """Lets connections over descriptors count as Connections."""
 
-    Any number of threads and processes may use an end at the same time: messages stay whole. `fileno()` is readable
-    while there is something to receive or the peer is gone, for `select`, asyncio and GUI loops. It may be pickled at
-    any time, and then closed at once: a thread of multiprocessing keeps what the receiver needs until it has it.
+    def __instancecheck__(cls, instance: object) -> bool:
+        return super().__instancecheck__(instance) or (cls is Connection and isinstance(instance, SocketConnection))
+
+
+class Connection(_core.ConnectionBase, metaclass=_EitherKind):
+    """One end of a pipe, or a connection over a descriptor.
+
+    Any number of threads and processes may use an end of a pipe at the same time: messages stay whole. `fileno()` is
+    readable while there is something to receive or the peer is gone, for `select`, asyncio and GUI loops. It may be
+    pickled at any time, and then closed at once: a thread of multiprocessing keeps what the receiver needs until it has
+    it. `Pipe` makes the two ends; of a descriptor this makes a `SocketConnection`, which speaks the standard library's
+    wire format.
 
     Differs: the methods that block take a `timeout`, and raise `TimeoutError` when it passes; `recv_bytes` with a
         `maxlength` that is too small drops that message and leaves the connection usable.
     """
 
-    def __init__(self, segment: _core.Segment, side: int = 0, read_fd: int = -1, write_fd: int = -1) -> None:
-        if not isinstance(segment, _core.Segment):
-            raise TypeError(
-                f"connections of interproc come from Pipe(), not from {segment!r}; for a socket or another descriptor"
-                " use multiprocessing.connection.Connection"
-            )
-        super().__init__(segment, side, read_fd, write_fd)
+    def __new__(cls, handle: Any = None, readable: bool = True, writable: bool = True, *_: int) -> Any:
+        """Chooses the kind that fits what the connection is made of."""
+        if handle is None or isinstance(handle, _core.Segment):
+            return super().__new__(cls)
+        return SocketConnection(handle, readable, writable)
+
+    if TYPE_CHECKING:
+
+        def __init__(self, handle: Any, readable: bool = True, writable: bool = True) -> None: ...
 
     def __enter__(self) -> Self:
         return self
@@ -66,6 +97,7 @@ class Connection(_core.ConnectionBase):
         """
         if self.closed:
             raise OSError("handle is closed")
+        shorten_temp_dir()  # of the thread that keeps it
         segment = self.segment if handles.is_spawning() else _Kept(self.segment)
         ends = tuple(None if fd < 0 else reduction.DupFd(fd) for fd in (self.read_fd, self.write_fd))
         return _rebuild, (type(self), segment, self.side, *ends)
@@ -84,6 +116,9 @@ class _Kept:
         return handles.reduce_kept_segment(self._segment)
 
 
+_make_end: Callable[..., Connection] = Connection
+
+
 def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:
     """Makes the two ends of a pipe.
 
@@ -98,8 +133,8 @@ def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:
     with ExitStack() as undo:
         read_of_1, write_of_0 = _make_lifeline(undo)
         read_of_0, write_of_1 = _make_lifeline(undo) if duplex else (-1, -1)
-        first = Connection(segment, 0, read_of_0, write_of_0)
-        second = Connection(segment, 1, read_of_1, write_of_1)
+        first = _make_end(segment, 0, read_of_0, write_of_0)
+        second = _make_end(segment, 1, read_of_1, write_of_1)
         undo.pop_all()
     return (first, second) if duplex else (second, first)
 
@@ -133,27 +168,38 @@ def _rebuild(
 
 
 _standard: Any = multiprocessing.connection  # typeshed leaves these out
-ConnectionWrapper = _standard.ConnectionWrapper
-SocketClient = _standard.SocketClient
-SocketListener = _standard.SocketListener
-address_type = _standard.address_type
-arbitrary_address = _standard.arbitrary_address
-default_family = _standard.default_family
-families = _standard.families
+BUFSIZE: int = _standard.BUFSIZE
+MESSAGE_LENGTH: int = _standard.MESSAGE_LENGTH
+_CHALLENGE, _WELCOME, _FAILURE = CHALLENGE, WELCOME, FAILURE  # since Python 3.12
+_create_response, _verify_challenge = handshake._create_response, handshake._verify_challenge
 
 __all__ = [
+    "BUFSIZE",
+    "CHALLENGE",
+    "CONNECTION_TIMEOUT",
+    "FAILURE",
+    "MESSAGE_LENGTH",
+    "WELCOME",
+    "AuthenticationError",
+    "BufferTooShort",
     "Client",
     "Connection",
     "ConnectionWrapper",
+    "HandshakeFailed",
     "Listener",
     "Pipe",
     "SocketClient",
+    "SocketConnection",
     "SocketListener",
+    "XmlClient",
+    "XmlListener",
     "address_type",
     "answer_challenge",
     "arbitrary_address",
     "default_family",
     "deliver_challenge",
     "families",
+    "rebuild_connection",
+    "reduce_connection",
     "wait",
 ]

@@ -13,6 +13,10 @@ TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import
 if TYPE_CHECKING:
     from typing import Any
 
+_standard: Any = multiprocessing.process  # typeshed leaves these out
+AuthenticationString = _standard.AuthenticationString
+ORIGINAL_DIR: str | None = _standard.ORIGINAL_DIR
+
 
 class BaseProcess(multiprocessing.process.BaseProcess):
     """A process whose target, arguments and attributes may be anything that a queue takes.
@@ -30,11 +34,29 @@ class BaseProcess(multiprocessing.process.BaseProcess):
         """
         from interproc.codec import main_module  # with the first process: it is half of the package
 
+        if (getattr(self, "_start_method", None) or multiprocessing.get_start_method()) == "forkserver":
+            from interproc.addresses import shorten_temp_dir
+
+            shorten_temp_dir()  # the server listens there
         file = main_module.hide_false_file()
         try:
             super().start()
         finally:
             main_module.show_file(file)
+
+    def interrupt(self) -> None:
+        """Sends SIGINT to the process, which raises KeyboardInterrupt there; does nothing if it has ended.
+
+        Returns at once. Python has this method since version 3.14.
+
+        Raises:
+            ValueError: The process object is closed.
+        """
+        this: Any = self  # typeshed leaves these out
+        this._check_closed()
+        if this._popen is None:
+            raise AssertionError(f"can only interrupt a started process, not {self!r}")
+        this._popen._send_signal(signal.SIGINT)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         popen = get_spawning_popen()
@@ -100,4 +122,11 @@ def _end_with(parent_sentinel: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-__all__ = ["BaseProcess", "active_children", "current_process", "parent_process"]
+__all__ = [
+    "ORIGINAL_DIR",
+    "AuthenticationString",
+    "BaseProcess",
+    "active_children",
+    "current_process",
+    "parent_process",
+]

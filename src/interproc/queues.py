@@ -100,7 +100,8 @@ class Queue(SharedQueue[T]):
         OSError: Out of memory or descriptors.
 
     Differs: `put` pickles before it returns, so that its errors are raised there and later changes of the object do not
-        show; no feeder thread exists, so `join_thread` has nothing to wait for.
+        show; no feeder thread exists, so `join_thread` has nothing to wait for; `close` closes a queue that was never
+        put into as well.
     """
 
     _closed_error = (QueueClosed, "Queue is closed")

@@ -23,6 +23,8 @@ TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import
 if TYPE_CHECKING:
     from typing import Any
 
+ACKNOWLEDGE: bool = getattr(reduction, "ACKNOWLEDGE", False)  # until Python 3.13
+
 
 def send_handle(conn: Any, handle: int, destination_pid: int | None) -> None:
     """Sends a descriptor, which the sender may close at once.
@@ -33,6 +35,9 @@ def send_handle(conn: Any, handle: int, destination_pid: int | None) -> None:
         destination_pid: The process that receives; means something on Windows only.
     """
     if isinstance(conn, _core.ConnectionBase):
+        from interproc.addresses import shorten_temp_dir
+
+        shorten_temp_dir()  # of the thread that keeps it
         conn.send(DupFd(handle))
     else:
         reduction.send_handle(conn, handle, destination_pid)
@@ -47,6 +52,7 @@ def recv_handle(conn: Any) -> int:
 
 
 __all__ = [
+    "ACKNOWLEDGE",
     "HAVE_SEND_HANDLE",
     "AbstractReducer",
     "DupFd",

@@ -208,3 +208,31 @@ def use_the_vocabulary(start_method: str) -> None:
     with context.Manager() as manager:
         assert manager.dict(a=1)["a"] == 1
     assert context.cpu_count() >= 1
+
+
+def tell_log_level(conn: Any) -> None:
+    import interproc
+
+    conn.send(interproc.get_logger().getEffectiveLevel())
+
+
+def tell_variable(name: str, conn: Any) -> None:
+    conn.send(os.environ.get(name))
+
+
+def wait_for_interrupt(conn: Any) -> None:
+    """Blocks until it is interrupted, and tells so."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        conn.send("waits")
+        signal.pause()
+    except KeyboardInterrupt as error:
+        conn.send(type(error).__name__)
+
+
+def tell_parent(conn: Any) -> None:
+    import interproc
+
+    parent = interproc.parent_process()
+    conn.send(None if parent is None else parent.pid)
+    conn.recv()

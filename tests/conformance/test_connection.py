@@ -2,6 +2,7 @@
 
 import gc
 import pickle
+import socket
 import threading
 from array import array
 from collections.abc import Callable
@@ -212,9 +213,11 @@ def test_threads_on_one_end_keep_messages_whole() -> None:
     assert sorted(received) == sorted(messages * 10)
 
 
-def test_raw_descriptor_is_refused_with_a_hint() -> None:
-    make: Any = Connection
-    with pytest.raises(TypeError, match=r"multiprocessing\.connection\.Connection"):
-        make(0, True, True)
-    with pytest.raises(TypeError, match=r"multiprocessing\.connection\.Connection"):
-        make(0)
+def test_connection_of_a_descriptor_speaks_the_standard_wire_format() -> None:
+    one, other = socket.socketpair()
+    with one, Connection(other.detach()) as connection:
+        one.sendall(b"\0\0\0\5hello")
+        assert connection.recv_bytes() == b"hello"
+    for nonsense in (-1, "text"):
+        with pytest.raises((ValueError, AttributeError)):
+            Connection(nonsense)

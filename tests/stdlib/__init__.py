@@ -1,0 +1,1 @@
+"""CPython's own tests of multiprocessing, run against interproc: `make test-stdlib`, or `python -m tests.stdlib`."""
