@@ -22,7 +22,7 @@ CTEST = $(BIN)/ctest --output-on-failure --no-tests=error --test-dir
 LOCK_TESTS := $(wildcard tests/conformance tests/crash)
 CPP = $(shell find core binding -name '*.cpp' -o -name '*.hpp')
 
-.PHONY: help demo test bench lint lint-ruff lint-mypy lint-pyright lint-clang-format format sanitize sweep models core \
+.PHONY: help demo test bench lint lint-ruff lint-mypy lint-pyright lint-clang-format format sanitize sweep storm fuzz models core \
 	extension clean
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo 'make format              let ruff and clang-format rewrite the sources'
 	@echo 'make sanitize            core tests under ASan with UBSan, and under TSan'
 	@echo 'make sweep               kill a process at every instruction of every operation, in full'
+	@echo 'make storm [SECONDS=60]  kill and stop processes at random: so long for each storm, start method and lock'
 	@echo 'make models              check the Spin models'
 	@echo 'PYTHON=python3.12 picks the interpreter; each has an environment of its own.'
 
@@ -100,6 +101,12 @@ sanitize-%: $(VENV)/installed-test
 
 sweep: core
 	@build/core/core/sweep --full
+
+storm: $(VENV)/installed-test
+	@$(MAKE) --no-print-directory extension
+	@for lock in auto liveness; do \
+	  INTERPROC_LOCK=$$lock INTERPROC_STORM_SECONDS=$(or $(SECONDS),60) \
+	  $(BIN)/python -m pytest -q -s tests/crash/test_storm.py || exit 1; done
 
 models: $(VENV)/installed-test
 	@$(BIN)/python core/models/check.py
