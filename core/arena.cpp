@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "participants.hpp"
 #include "platform/platform.hpp"
 
 namespace interproc {
@@ -181,7 +182,10 @@ void Arena::drop_owner(std::uint64_t block) {
 void Arena::drop_co_owner(std::uint64_t block) {
   BlockHeader* header = find(block, 0);
   if (header == nullptr) return;
-  if (header->owner == owner_none) {
+  bool is_process = header->owner != owner_none && header->owner != owner_queued;
+  // A consumer that died and was swept before: no sweep will find its name again.
+  bool is_swept = is_process && find_participant(memory_.participants, header->owner) == nullptr;
+  if (header->owner == owner_none || is_swept) {
     header->owner = header->co_owner;  // free() takes owned blocks only
     free(block);
   } else {

@@ -5,6 +5,7 @@
 
 import gc
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,14 +68,13 @@ def ledger(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Ledger]:
 
 def settle(queue: Any) -> None:
     """Waits until nothing in the queue is a dead process's any more."""
-
-    def is_clean() -> bool:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    left: list[int] = []
+    while left != [1, 0, 0]:
+        assert time.monotonic() < deadline, f"participants, blocks and items do not go: {left}"
         with pytest.raises(Empty):
             queue.get(timeout=0.15)  # long enough for a look at the dead
-        now = queue.statistics()
-        return (now["participants"], now["blocks_used"], now["items"]) == (1, 0, 0)
-
-    until(is_clean)
+        left = [queue.statistics()[name] for name in ("participants", "blocks_used", "items")]
 
 
 @pytest.mark.usefixtures("nothing_stays_in_memory")
