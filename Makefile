@@ -23,7 +23,7 @@ LOCK_TESTS := $(wildcard tests/conformance tests/crash)
 CPP = $(shell find core binding -name '*.cpp' -o -name '*.hpp')
 
 .PHONY: help demo test test-stdlib test-ecosystem bench lint lint-ruff lint-mypy lint-pyright lint-clang-format format \
-	sanitize sweep models core extension clean
+	sanitize sweep storm fuzz models core extension clean
 
 help:
 	@echo 'make demo [FOLDER=...]   run the demonstration job on a folder of Python files'
@@ -35,6 +35,7 @@ help:
 	@echo 'make format              let ruff and clang-format rewrite the sources'
 	@echo 'make sanitize            core tests under ASan with UBSan, and under TSan'
 	@echo 'make sweep               kill a process at every instruction of every operation, in full'
+	@echo 'make storm [SECONDS=60]  kill and stop processes at random: so long for each storm, start method and lock'
 	@echo 'make models              check the Spin models'
 	@echo 'PYTHON=python3.12 picks the interpreter; each has an environment of its own.'
 
@@ -111,6 +112,12 @@ sanitize-%: $(VENV)/installed-test
 
 sweep: core
 	@build/core/core/sweep --full
+
+storm: $(VENV)/installed-test
+	@$(MAKE) --no-print-directory extension
+	@for lock in auto liveness; do \
+	  INTERPROC_LOCK=$$lock INTERPROC_STORM_SECONDS=$(or $(SECONDS),60) \
+	  $(BIN)/python -m pytest -q -s tests/crash/test_storm.py || exit 1; done
 
 models: $(VENV)/installed-test
 	@$(BIN)/python core/models/check.py

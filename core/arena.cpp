@@ -69,7 +69,7 @@ Status Arena::allocate(std::uint64_t payload_bytes, std::uint32_t token, std::ui
   if (header->flags & block_unbacked) *unbacked = true;
   header->owner = token;
   header->co_owner = owner_none;
-  header->flags = 0;
+  header->flags = *unbacked ? block_unbacked : 0;  // until note_backed()
   header->ticket = 0;
   header->length = payload_bytes;
   control.arena_used += bytes;
@@ -143,6 +143,7 @@ Status Arena::back(std::uint64_t block, std::uint64_t payload_bytes, Fault* faul
 
 void Arena::note_backed(std::uint64_t block, std::uint64_t payload_bytes) {
   ChannelControl& control = *memory_.control;
+  if (BlockHeader* header = find(block, 0); header != nullptr) header->flags &= ~block_unbacked;
   std::uint64_t end = block + sizeof(BlockHeader) + payload_bytes;
   if (block <= control.arena_backed && end > control.arena_backed) control.arena_backed = end;
   control.arena_touched = std::max(control.arena_touched, end);

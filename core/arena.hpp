@@ -36,7 +36,7 @@ class Arena {
 
   // A block owned by `token`. `*unbacked`: call back() before writing. ok, full (memory limit), bad_segment, out_of_memory.
   Status allocate(std::uint64_t payload_bytes, std::uint32_t token, std::uint64_t* block, bool* unbacked, Fault* fault);
-  // Reserves the pages. Lock not held. out_of_memory: free the block.
+  // Reserves the pages; then note_backed(). Also without the lock. out_of_memory: free the block.
   Status back(std::uint64_t block, std::uint64_t payload_bytes, Fault* fault) const;
   // The pages were reserved: remembered for the next user of this range.
   void note_backed(std::uint64_t block, std::uint64_t payload_bytes);

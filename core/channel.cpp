@@ -117,7 +117,11 @@ void Channel::recover() {
 }
 
 void Channel::forget_participants(const std::uint32_t* dead, std::uint32_t count) {
-  auto is_dead = [&](std::uint32_t token) { return std::find(dead, dead + count, token) != dead + count; };
+  // A stream's block may name one that was swept before, and was kept for the sake of the other side.
+  auto is_dead = [&](std::uint32_t token) {
+    return std::find(dead, dead + count, token) != dead + count ||
+           find_participant(memory_.participants, token) == nullptr;
+  };
   arena_.rebuild(ring_, is_dead);
   for (std::uint32_t i = 0; i < count; i++) free_participant(memory_.participants, dead[i]);
   doorbell_.count_watchers();

@@ -76,6 +76,7 @@ Status Channel::write_slot(const Message& message, std::uint64_t position, Fault
   Status status = arena_.allocate(message.size_bytes, token(), &block, &unbacked, fault);
   if (status == Status::ok && unbacked) status = arena_.back(block, message.size_bytes, fault);
   if (status == Status::ok) {
+    if (unbacked) arena_.note_backed(block, message.size_bytes);
     gather(message, arena_.payload(block));
     status = fill_slot(position, SlotKind::block, message, block, fault);
   }

@@ -71,6 +71,7 @@ Status Channel::begin_stream(const Message& message, StreamPut* progress, Regist
   if (status == Status::ok) status = arena_.allocate(sizeof(StreamHeader) + window, token(), &block, &unbacked, fault);
   if (status == Status::ok && unbacked) status = arena_.back(block, sizeof(StreamHeader) + window, fault);
   if (status == Status::ok) {
+    if (unbacked) arena_.note_backed(block, sizeof(StreamHeader) + window);
     auto* stream = new (arena_.payload(block)) StreamHeader{};
     stream->capacity = window;
     if (BlockHeader* header = arena_.find(block, 0); header != nullptr) header->co_owner = token();
@@ -171,6 +172,10 @@ Status Channel::put_stream(const Message& message, StreamPut* progress, Wait wai
   }
   Status status = enter(true, fault);
   if (status != Status::ok) return status;
+  BlockHeader* header = arena_.find(progress->block, 0);
+  bool is_taken = header != nullptr && header->owner != owner_queued && header->owner != owner_none;
+  // By a consumer that died and was swept meanwhile: no sweep will find its name again.
+  if (is_taken && find_participant(memory_.participants, header->owner) == nullptr) header->owner = owner_none;
   arena_.drop_co_owner(progress->block);
   *progress = StreamPut{};
   leave();

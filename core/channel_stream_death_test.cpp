@@ -120,3 +120,43 @@ FORK_TEST(when_both_sides_die_nothing_is_left) {
   CHECK(bytes == small);
   expect_nothing_left(channel);
 }
+
+// Its death was cleaned up after while the producer still had its own hold on the window.
+FORK_TEST(a_consumer_that_was_swept_before_the_last_byte_leaves_no_block) {
+  for (LockKind kind : lock_kinds()) {
+    Channel channel(make_segment(narrow, kind), 0);
+    const Bytes message = pattern(window_bytes + 1);
+    Producer producer(channel, message);
+    producer.fill_window();
+    finish_child(start_child([&] {
+      Received received;
+      CHECK_EQ(take(channel, &received), Status::ok);
+      Bytes bytes;
+      CHECK_EQ(read_up_to(channel, received, 1, &bytes), Status::ok);
+    }));
+    ChannelTestAccess::sweep(channel);
+    producer.finish();
+    expect_nothing_left(channel);
+  }
+}
+
+FORK_TEST(a_producer_that_dies_after_its_consumer_was_swept_leaves_no_block) {
+  for (LockKind kind : lock_kinds()) {
+    Channel channel(make_segment(narrow, kind), 0);
+    Shared<Gate> filled;
+    pid_t dying_producer = start_child([&] {
+      Producer producer(channel, huge);
+      producer.fill_window();
+      filled->open();
+      await_death();
+    });
+    filled->pass();
+    finish_child(start_child([&] {
+      Received received;
+      CHECK_EQ(take(channel, &received), Status::ok);
+    }));
+    ChannelTestAccess::sweep(channel);
+    kill_child(dying_producer);
+    expect_nothing_left(channel);
+  }
+}

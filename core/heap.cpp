@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <new>
 
+#include "attempt.hpp"
 #include "platform/platform.hpp"
 #include "shelves.hpp"
 
@@ -19,7 +21,8 @@ constexpr std::uint64_t step_bytes = 4 * page_bytes;  // reserved at once
 
 // Never destroyed: blocks may outlive static destructors.
 Shelves<Segment>& shelves() {
-  static auto* const all = new Shelves<Segment>;
+  alignas(Shelves<Segment>) static std::byte room[sizeof(Shelves<Segment>)];
+  static auto* const all = new (room) Shelves<Segment>;
   return *all;
 }
 
@@ -53,6 +56,7 @@ Status take(std::uint64_t size_bytes, std::shared_ptr<Segment>* segment, std::ui
       if (status == Status::full && made != nullptr) {  // else another thread has made one meanwhile
         older = shelves().add(std::move(made), page_bytes, page_bytes + shelf_bytes);
         status = shelves().take({0, size_bytes}, segment, offset, grow);
+        if (status == Status::full) return out_of_memory(fault);
       }
       *given_out = Provenance::now();
       if (status != Status::full) return status;
@@ -67,6 +71,12 @@ Status take(std::uint64_t size_bytes, std::shared_ptr<Segment>* segment, std::ui
 HeapBlock::HeapBlock(std::shared_ptr<Segment> segment, std::uint64_t offset, std::uint64_t size_bytes)
     : segment_(std::move(segment)), offset_(offset), size_bytes_(size_bytes) {}
 
+Status HeapBlock::hold(std::shared_ptr<Segment> segment, std::uint64_t offset, std::uint64_t size_bytes,
+                       std::unique_ptr<HeapBlock>* block, Fault* fault) {
+  block->reset(new (std::nothrow) HeapBlock(std::move(segment), offset, size_bytes));
+  return *block != nullptr ? Status::ok : out_of_memory(fault);
+}
+
 Status HeapBlock::create(std::uint64_t size_bytes, std::unique_ptr<HeapBlock>* block, Fault* fault) {
   size_bytes = std::max<std::uint64_t>(size_bytes, 1);
   std::shared_ptr<Segment> segment;
@@ -74,15 +84,20 @@ Status HeapBlock::create(std::uint64_t size_bytes, std::unique_ptr<HeapBlock>* b
     constexpr std::uint64_t most_bytes = std::uint64_t{1} << 62;
     std::uint64_t whole = page_bytes + round_up(std::min(size_bytes, most_bytes), page_bytes);
     Status status = Segment::create_plain(SegmentKind::heap, whole, whole, &segment, fault);
-    if (status == Status::ok) block->reset(new HeapBlock(std::move(segment), page_bytes, size_bytes));
-    return status;
+    return status == Status::ok ? hold(std::move(segment), page_bytes, size_bytes, block, fault) : status;
   }
   std::uint64_t offset = 0;
   Provenance given_out;
   bool is_fresh = false;
   Status status = take(class_of(size_bytes), &segment, &offset, &given_out, &is_fresh, fault);
   if (status != Status::ok) return status;
-  block->reset(new HeapBlock(std::move(segment), offset, size_bytes));
+  Segment* store = segment.get();
+  status = hold(std::move(segment), offset, size_bytes, block, fault);
+  if (status != Status::ok) {
+    ProcessGuard guard;
+    shelves().put_back({0, class_of(size_bytes)}, store, offset, given_out);
+    return status;
+  }
   (*block)->given_out_ = given_out;
   if (!is_fresh) memset((*block)->data(), 0, size_bytes);
   return Status::ok;
@@ -104,8 +119,7 @@ Status HeapBlock::attach(std::shared_ptr<Segment> segment, std::uint64_t offset,
     return refuse("offset of a block", offset, whole);
   }
   if (size_bytes == 0 || size_bytes > whole - offset) return refuse("size of a block", size_bytes, whole - offset);
-  block->reset(new HeapBlock(std::move(segment), offset, size_bytes));
-  return Status::ok;
+  return hold(std::move(segment), offset, size_bytes, block, fault);
 }
 
 HeapBlock::~HeapBlock() {

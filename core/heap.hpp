@@ -40,6 +40,8 @@ class HeapBlock {
 
  private:
   HeapBlock(std::shared_ptr<Segment> segment, std::uint64_t offset, std::uint64_t size_bytes);
+  static Status hold(std::shared_ptr<Segment> segment, std::uint64_t offset, std::uint64_t size_bytes,
+                     std::unique_ptr<HeapBlock>* block, Fault* fault);
 
   std::shared_ptr<Segment> segment_;
   std::uint64_t offset_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "faults.hpp"
 #include "platform/platform.hpp"
 
 namespace interproc {
@@ -24,6 +25,7 @@ Status Ring::begin_chunk(std::uint64_t position, Fault* fault) {
 }
 
 Status Ring::take_chunk(std::uint32_t* chunk, Fault* fault) {
+  if (faults::hit(faults::Point::short_ring)) return Status::full;
   ChannelControl& control = *memory_.control;
   // Read once: what another process writes over it later must not get past the check.
   std::uint32_t warm = __atomic_load_n(&control.warm_chunks, __ATOMIC_RELAXED);

@@ -4,6 +4,7 @@
 
 #include <new>
 
+#include "attempt.hpp"
 #include "channel_memory.hpp"
 #include "lock.hpp"
 #include "platform/platform.hpp"
@@ -42,6 +43,17 @@ Status make_memory(SegmentKind kind, std::uint64_t size_bytes, std::uint64_t res
 
 }  // namespace
 
+// Takes over the mapping and the descriptor (-1: none); closes both where memory is out.
+Status Segment::own(int fd, std::byte* base, std::size_t size_bytes, std::shared_ptr<Segment>* segment, Fault* fault) {
+  std::unique_ptr<Segment> made(new (std::nothrow) Segment(fd, base, size_bytes));
+  if (made != nullptr && share(made, segment)) return Status::ok;
+  if (made == nullptr) {
+    if (fd >= 0) platform::close_descriptor(fd);
+    platform::unmap_memory(base, size_bytes);
+  }
+  return out_of_memory(fault);
+}
+
 Status Segment::create(std::uint32_t channel_count, const ChannelOptions& options, std::shared_ptr<Segment>* segment,
                        Fault* fault) {
   if (channel_count == 0 || channel_count > max_channels) {
@@ -68,8 +80,7 @@ Status Segment::create(std::uint32_t channel_count, const ChannelOptions& option
     control->arena_end = cache_line;  // offset 0 means "no block"
   }
   header->magic = segment_magic;
-  segment->reset(new Segment(fd, base, size_bytes));
-  return Status::ok;
+  return own(fd, base, size_bytes, segment, fault);
 }
 
 Status Segment::create_plain(SegmentKind kind, std::uint64_t size_bytes, std::uint64_t reserved_bytes,
@@ -79,8 +90,7 @@ Status Segment::create_plain(SegmentKind kind, std::uint64_t size_bytes, std::ui
   Status status = make_memory(kind, size_bytes, reserved_bytes, &fd, &base, fault);
   if (status != Status::ok) return status;
   reinterpret_cast<SegmentHeader*>(base)->magic = segment_magic;
-  segment->reset(new Segment(fd, base, size_bytes));
-  return Status::ok;
+  return own(fd, base, size_bytes, segment, fault);
 }
 
 Status Segment::attach(int fd, const std::uint8_t* uuid, std::shared_ptr<Segment>* segment, Fault* fault) {
@@ -128,7 +138,8 @@ Status Segment::attach(int fd, const std::uint8_t* uuid, std::shared_ptr<Segment
   }
   std::shared_ptr<Segment> attached;
   if (status == Status::ok) {
-    attached.reset(new Segment(-1, base, size_bytes));
+    status = own(-1, base, size_bytes, &attached, fault);
+    if (status != Status::ok) return status;
     ChannelMemory memory;
     for (std::uint32_t i = 0; i < header.channel_count && status == Status::ok; i++) {
       status = check_channel(*attached, i, &memory, fault);

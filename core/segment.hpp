@@ -48,6 +48,8 @@ class Segment {
  private:
   Segment(int fd, std::byte* base, std::size_t size_bytes) : fd_(fd), base_(base), size_bytes_(size_bytes) {}
 
+  static Status own(int fd, std::byte* base, std::size_t size_bytes, std::shared_ptr<Segment>* segment, Fault* fault);
+
   int fd_;
   std::byte* base_;
   std::size_t size_bytes_;

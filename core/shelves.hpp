@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "attempt.hpp"
 #include "platform/platform.hpp"
 #include "process_guard.hpp"
 #include "status.hpp"
@@ -71,9 +72,11 @@ class Shelves {
     return Status::ok;
   }
 
-  // A new segment with room from `begin` to `end`. It stays at least until the next is added. Drop the result.
+  // A new segment with room from `begin` to `end`. It stays at least until the next is added. Drop the result, which is
+  // `store` itself where memory is out.
   [[nodiscard]] std::shared_ptr<Store> add(std::shared_ptr<Store> store, std::uint64_t begin, std::uint64_t end) {
     std::erase_if(shelves_, [](const Shelf& shelf) { return shelf.store.expired(); });
+    if (!attempt([this] { shelves_.reserve(shelves_.size() + 1); })) return store;
     shelves_.insert(shelves_.begin(), Shelf{store, store.get(), begin, end, {}});
     return std::exchange(newest_, std::move(store));
   }
@@ -82,7 +85,8 @@ class Shelves {
     if (!(given_out == Provenance::now())) return;
     for (Shelf& shelf : shelves_) {
       if (shelf.key == store) {
-        shelf.free[kind].push_back(at);
+        // Where memory is out the piece stays unused until its segment goes.
+        attempt([&] { shelf.free[kind].push_back(at); });
         return;
       }
     }

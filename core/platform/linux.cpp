@@ -1,9 +1,11 @@
-// platform.hpp on Linux: memfd, futex, robust list, pidfd, /proc.
+// platform.hpp on Linux: memfd, futex, pidfd, /proc. The robust list: linux_death_notice.cpp.
 //
 // Facts relied upon: memfd seals (Linux 3.17), FUTEX_WAIT_BITSET with an absolute monotonic time (2.6.25), pidfd_open
 // (5.3; without it the start time in /proc decides), MADV_WIPEONFORK (4.14; without it pthread_atfork decides), and
 // opening /proc/<pid>/fd/<n> of a pipe, which gives a new description of the same pipe to any process of the same user.
 #include "platform.hpp"
+
+#include "../faults.hpp"
 
 #if !defined(__linux__)
 #error "no platform file for this system yet: see core/platform/platform.hpp for what it must offer"
@@ -120,6 +122,8 @@ Sleep sleep_on(const Shared32& word, std::uint32_t expected, std::uint64_t deadl
 }
 
 int wake(Shared32& word, int count) {
+  if (faults::hit(faults::Point::dropped_wake)) return count;
+  if (faults::hit(faults::Point::delayed_wake)) poll(nullptr, 0, 5);
   long woken = syscall(SYS_futex, &word, FUTEX_WAKE, count, nullptr, nullptr, 0);
   return woken < 0 ? 0 : static_cast<int>(woken);
 }
@@ -196,6 +200,10 @@ bool is_alive(std::uint32_t pid, std::uint64_t start_time) {
 
 // --- memory ----------------------------------------------------------------------------------------------------------
 
+namespace {
+constexpr int all_seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+}  // namespace
+
 std::uint64_t physical_bytes() {
   struct sysinfo info;
   if (sysinfo(&info) != 0) return std::uint64_t{1} << 32;
@@ -209,12 +217,12 @@ std::uint64_t address_space_limit() {
 }
 
 Status create_memory(std::uint64_t size_bytes, int* fd, Fault* fault) {
-  int memory = memfd_create("interproc", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  int memory = faults::call([] { return memfd_create("interproc", MFD_CLOEXEC | MFD_ALLOW_SEALING); });
   if (memory < 0) return fail(fault, "memfd_create", errno);
   const char* doing = nullptr;
-  if (ftruncate(memory, static_cast<off_t>(size_bytes)) != 0) {
+  if (faults::call([&] { return ftruncate(memory, static_cast<off_t>(size_bytes)); }) != 0) {
     doing = "ftruncate";
-  } else if (fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+  } else if (faults::call([&] { return fcntl(memory, F_ADD_SEALS, all_seals); }) != 0) {
     doing = "fcntl(F_ADD_SEALS)";
   }
   if (doing != nullptr) {
@@ -227,21 +235,21 @@ Status create_memory(std::uint64_t size_bytes, int* fd, Fault* fault) {
 }
 
 Status memory_size(int fd, std::uint64_t* size_bytes, Fault* fault) {
-  constexpr int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-  int seals = fcntl(fd, F_GET_SEALS);
-  if (seals < 0 || (seals & wanted) != wanted) {
+  int seals = faults::call([&] { return fcntl(fd, F_GET_SEALS); });
+  if (seals < 0 || (seals & all_seals) != all_seals) {
     *fault = Fault{seals < 0 ? errno : 0, "seals of the descriptor", static_cast<std::uint64_t>(seals < 0 ? 0 : seals),
-                   wanted};
+                   all_seals};
     return Status::bad_segment;
   }
   struct stat info;
-  if (fstat(fd, &info) != 0) return fail(fault, "fstat", errno);
+  if (faults::call([&] { return fstat(fd, &info); }) != 0) return fail(fault, "fstat", errno);
   *size_bytes = static_cast<std::uint64_t>(info.st_size);
   return Status::ok;
 }
 
 Status map_memory(int fd, std::uint64_t size_bytes, std::byte** base, Fault* fault) {
-  void* address = mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+  void* address = faults::call(
+      [&] { return mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0); });
   if (address == MAP_FAILED) {
     Status status = fail(fault, "mmap", errno);
     fault->found = size_bytes;
@@ -256,9 +264,9 @@ void unmap_memory(std::byte* base, std::uint64_t size_bytes) { munmap(base, size
 
 Status reserve(int fd, std::uint64_t offset, std::uint64_t size_bytes, Fault* fault) {
   for (;;) {
-    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset), static_cast<off_t>(size_bytes)) == 0) {
-      return Status::ok;
-    }
+    auto from = static_cast<off_t>(offset);
+    auto length = static_cast<off_t>(size_bytes);
+    if (faults::call([&] { return fallocate(fd, FALLOC_FL_KEEP_SIZE, from, length); }) == 0) return Status::ok;
     if (errno == EOPNOTSUPP) return Status::ok;  // a sandbox without it: touching is all there is
     if (errno != EINTR) break;
   }
@@ -289,7 +297,7 @@ void random_bytes(std::uint8_t* destination, std::size_t size_bytes) {
 namespace {
 
 Status open_pipe(const char* path, int flags, std::uint64_t inode, int* fd, Fault* fault) {
-  int opened = open(path, flags | O_NONBLOCK | O_CLOEXEC);
+  int opened = faults::call([&] { return open(path, flags | O_NONBLOCK | O_CLOEXEC); });
   if (opened < 0) {
     Status status = fail(fault, "open of another process's doorbell", errno);
     return status == Status::system_error ? Status::peer_gone : status;
@@ -308,7 +316,7 @@ Status open_pipe(const char* path, int flags, std::uint64_t inode, int* fd, Faul
 
 Status create_doorbell(int* fd, std::uint64_t* inode, Fault* fault) {
   int ends[2];
-  if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) return fail(fault, "pipe2", errno);
+  if (faults::call([&] { return pipe2(ends, O_NONBLOCK | O_CLOEXEC); }) != 0) return fail(fault, "pipe2", errno);
   struct stat info;
   fstat(ends[0], &info);
   char path[40];
@@ -356,95 +364,5 @@ Status ring_reading_end(int fd, Fault* fault) {
 }
 
 void close_descriptor(int fd) { close(fd); }
-
-// --- death notice ----------------------------------------------------------------------------------------------------
-
-namespace {
-
-#if defined(__GLIBC__)
-#define INTERPROC_STATIC_TLS __attribute__((tls_model("initial-exec")))
-#else
-#define INTERPROC_STATIC_TLS
-#endif
-thread_local DeathNotice notice_of_thread INTERPROC_STATIC_TLS;
-
-// For a thread that has no list: musl before its first robust mutex, a child made by a raw clone.
-thread_local robust_list_head own_list;
-
-}  // namespace
-
-struct DeathNoticeAccess {
-  static DeathNotice* renew(DeathNotice* notice, std::uint64_t epoch) {
-    robust_list_head* head = nullptr;
-    std::size_t length = 0;
-    notice->epoch_ = epoch;
-    notice->head_ = nullptr;
-    if (syscall(SYS_get_robust_list, 0, &head, &length) != 0) return nullptr;
-    if (head == nullptr) {
-      own_list = robust_list_head{{&own_list.list}, 0, nullptr};
-      length = sizeof own_list;
-      if (syscall(SYS_set_robust_list, &own_list, length) != 0) return nullptr;
-      head = &own_list;
-    }
-    if (length != sizeof *head) return nullptr;
-    notice->head_ = head;
-    notice->word_offset_ = head->futex_offset;
-    notice->owner_ = static_cast<std::uint32_t>(syscall(SYS_gettid));
-    return notice;
-  }
-  static DeathNotice* find(std::uint64_t epoch) {
-    DeathNotice* notice = &notice_of_thread;
-    if (notice->epoch_ != epoch) return renew(notice, epoch);
-    return notice->head_ != nullptr ? notice : nullptr;
-  }
-};
-
-DeathNotice* DeathNotice::of_this_thread() { return DeathNoticeAccess::find(process_epoch()); }
-
-// The compiler must keep the order of the slot and the word; the kernel reads both on this very thread's death.
-void DeathNotice::expect(Shared32& word) {
-  auto* head = static_cast<robust_list_head*>(head_);
-  auto* entry = reinterpret_cast<robust_list*>(reinterpret_cast<std::intptr_t>(&word) - word_offset_);
-  __atomic_store_n(&head->list_op_pending, entry, __ATOMIC_RELAXED);
-  asm volatile("" ::: "memory");
-}
-
-void DeathNotice::forget() {
-  auto* head = static_cast<robust_list_head*>(head_);
-  asm volatile("" ::: "memory");
-  __atomic_store_n(&head->list_op_pending, nullptr, __ATOMIC_RELAXED);
-}
-
-namespace {
-
-bool probe_death_notice() {
-  void* page = mmap(nullptr, page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (page == MAP_FAILED) return false;
-  auto* word = static_cast<Shared32*>(page);
-  auto die_holding = [](void* argument) -> void* {
-    DeathNotice* notice = DeathNotice::of_this_thread();
-    if (notice != nullptr) {
-      auto* held = static_cast<Shared32*>(argument);
-      notice->expect(*held);
-      held->store(notice->owner() | waiters_bit);
-    }
-    return nullptr;
-  };
-  pthread_t thread;
-  bool works = pthread_create(&thread, nullptr, die_holding, page) == 0;
-  if (works) {
-    pthread_join(thread, nullptr);
-    works = word->load() == (owner_died_bit | waiters_bit);
-  }
-  munmap(page, page_bytes);
-  return works;
-}
-
-}  // namespace
-
-bool death_notice_works() {
-  static const bool works = probe_death_notice();
-  return works;
-}
 
 }  // namespace interproc::platform

@@ -1,5 +1,8 @@
 #include "allocator.hpp"
 
+#include <new>
+
+#include "attempt.hpp"
 #include "platform/platform.hpp"
 
 namespace interproc {
@@ -8,7 +11,8 @@ namespace {
 
 // Never destroyed: objects may outlive static destructors.
 Shelves<SyncPool>& shelves() {
-  static auto* const all = new Shelves<SyncPool>;
+  alignas(Shelves<SyncPool>) static std::byte room[sizeof(Shelves<SyncPool>)];
+  static auto* const all = new (room) Shelves<SyncPool>;
   return *all;
 }
 
@@ -41,6 +45,7 @@ Status take_cells(CellKind kind, std::uint32_t count, std::shared_ptr<SyncPool>*
       if (status == Status::full && made != nullptr) {  // else another thread has made one meanwhile
         older = shelves().add(std::move(made), 0, sync_cells);
         status = shelves().take(wanted, pool, &index, grow);
+        if (status == Status::full) return out_of_memory(fault);
       }
       if (status == Status::ok) *run = {static_cast<std::uint32_t>(index), count, kind, Provenance::now()};
       if (status != Status::full) return status;

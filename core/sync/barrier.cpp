@@ -41,7 +41,7 @@ Status Barrier::create(std::uint32_t parties, std::unique_ptr<Barrier>* barrier,
   cell.arrived.store(0, std::memory_order_relaxed);
   cell.broken_rounds.store(0, std::memory_order_relaxed);
   cell.kind.store(static_cast<std::uint32_t>(CellKind::barrier), std::memory_order_release);  // pairs: cell-made
-  barrier->reset(new Barrier(std::move(pool), run, parties, entries));
+  if (!make(new (std::nothrow) Barrier(pool, run, parties, entries), *pool, run, barrier)) return out_of_memory(fault);
   return Status::ok;
 }
 
@@ -61,8 +61,8 @@ Status Barrier::attach(std::shared_ptr<SyncPool> pool, std::uint32_t index, std:
     *fault = Fault{0, "number of a barrier's entries", entry_count, entries_for(parties)};
     return Status::bad_segment;
   }
-  barrier->reset(new Barrier(std::move(pool), attached_cells(index), parties, entries));
-  return Status::ok;
+  barrier->reset(new (std::nothrow) Barrier(std::move(pool), attached_cells(index), parties, entries));
+  return *barrier != nullptr ? Status::ok : out_of_memory(fault);
 }
 
 // --- a party's way through a round -----------------------------------------------------------------------------------

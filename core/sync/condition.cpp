@@ -16,7 +16,7 @@ Status Condition::create(std::unique_ptr<Condition>* condition, Fault* fault) {
   CellRun run;
   Status status = take_cells(CellKind::condition, 1, &pool, &run, fault);
   if (status != Status::ok) return status;
-  condition->reset(new Condition(std::move(pool), run));
+  if (!make(new (std::nothrow) Condition(pool, run), *pool, run, condition)) return out_of_memory(fault);
   ConditionCell& cell = *(*condition)->cell_;
   cell.head.store(no_node, std::memory_order_relaxed);
   cell.kind.store(static_cast<std::uint32_t>(CellKind::condition), std::memory_order_release);  // pairs: cell-made
@@ -26,8 +26,9 @@ Status Condition::create(std::unique_ptr<Condition>* condition, Fault* fault) {
 Status Condition::attach(std::shared_ptr<SyncPool> pool, std::uint32_t index, std::unique_ptr<Condition>* condition,
                          Fault* fault) {
   Status status = check(*pool, index, CellKind::condition, fault);
-  if (status == Status::ok) condition->reset(new Condition(std::move(pool), attached_cells(index)));
-  return status;
+  if (status != Status::ok) return status;
+  condition->reset(new (std::nothrow) Condition(std::move(pool), attached_cells(index)));
+  return *condition != nullptr ? Status::ok : out_of_memory(fault);
 }
 
 Status Condition::enter(Ticket* ticket, Fault* fault) {

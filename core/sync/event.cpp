@@ -16,7 +16,7 @@ Status Event::create(std::unique_ptr<Event>* event, Fault* fault) {
   CellRun run;
   Status status = take_cells(CellKind::event, 1, &pool, &run, fault);
   if (status != Status::ok) return status;
-  event->reset(new Event(std::move(pool), run));
+  if (!make(new (std::nothrow) Event(pool, run), *pool, run, event)) return out_of_memory(fault);
   EventCell& cell = *(*event)->cell_;
   cell.word.store(0, std::memory_order_relaxed);
   cell.kind.store(static_cast<std::uint32_t>(CellKind::event), std::memory_order_release);  // pairs: cell-made
@@ -25,8 +25,9 @@ Status Event::create(std::unique_ptr<Event>* event, Fault* fault) {
 
 Status Event::attach(std::shared_ptr<SyncPool> pool, std::uint32_t index, std::unique_ptr<Event>* event, Fault* fault) {
   Status status = check(*pool, index, CellKind::event, fault);
-  if (status == Status::ok) event->reset(new Event(std::move(pool), attached_cells(index)));
-  return status;
+  if (status != Status::ok) return status;
+  event->reset(new (std::nothrow) Event(std::move(pool), attached_cells(index)));
+  return *event != nullptr ? Status::ok : out_of_memory(fault);
 }
 
 Status Event::wait(std::uint32_t begun, Patience* patience) {

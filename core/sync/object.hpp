@@ -8,8 +8,10 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <new>
 
 #include "allocator.hpp"
+#include "attempt.hpp"
 #include "pool.hpp"
 
 namespace interproc {
@@ -31,6 +33,14 @@ class SyncObject {
   SyncObject(std::shared_ptr<SyncPool> pool, const CellRun& run) : pool_(std::move(pool)), run_(run) {}
   ~SyncObject() {
     if (run_.kind != CellKind::free && !exported_.load(std::memory_order_relaxed)) give_back_cells(*pool_, run_);
+  }
+
+  // False, and the cells come back, where memory was out.
+  template <typename Object>
+  static bool make(Object* made, const SyncPool& pool, const CellRun& run, std::unique_ptr<Object>* object) {
+    if (made == nullptr) give_back_cells(pool, run);
+    object->reset(made);
+    return made != nullptr;
   }
 
   // Whether there is an object of this kind at `index`. bad_segment.

@@ -26,7 +26,7 @@ Status OwnedLock::create(std::unique_ptr<OwnedLock>* lock, Fault* fault) {
   CellRun run;
   Status status = take_cells(CellKind::lock, 1, &pool, &run, fault);
   if (status != Status::ok) return status;
-  lock->reset(new OwnedLock(std::move(pool), run));
+  if (!make(new (std::nothrow) OwnedLock(pool, run), *pool, run, lock)) return out_of_memory(fault);
   LockCell& cell = *(*lock)->cell_;
   cell.word.store(0, std::memory_order_relaxed);
   cell.thread.store(0, std::memory_order_relaxed);
@@ -37,8 +37,9 @@ Status OwnedLock::create(std::unique_ptr<OwnedLock>* lock, Fault* fault) {
 Status OwnedLock::attach(std::shared_ptr<SyncPool> pool, std::uint32_t index, std::unique_ptr<OwnedLock>* lock,
                          Fault* fault) {
   Status status = check(*pool, index, CellKind::lock, fault);
-  if (status == Status::ok) lock->reset(new OwnedLock(std::move(pool), attached_cells(index)));
-  return status;
+  if (status != Status::ok) return status;
+  lock->reset(new (std::nothrow) OwnedLock(std::move(pool), attached_cells(index)));
+  return *lock != nullptr ? Status::ok : out_of_memory(fault);
 }
 
 // --- acquiring -------------------------------------------------------------------------------------------------------

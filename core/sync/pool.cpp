@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 #include <vector>
 
+#include "attempt.hpp"
 #include "participants.hpp"
 #include "process_guard.hpp"
 #include "waiters.hpp"
@@ -22,7 +24,8 @@ struct Known {
 
 // ProcessGuard held. Never destroyed: objects may outlive static destructors.
 std::vector<Known>& known_pools() {
-  static auto* const pools = new std::vector<Known>;
+  alignas(std::vector<Known>) static std::byte room[sizeof(std::vector<Known>)];
+  static auto* const pools = new (room) std::vector<Known>;
   return *pools;
 }
 
@@ -53,18 +56,21 @@ Status SyncPool::attach(std::shared_ptr<Segment> segment, std::shared_ptr<SyncPo
     *fault = Fault{0, "lock kind", static_cast<std::uint64_t>(lock_kind), 1};
     return Status::bad_segment;
   }
-  pool->reset();  // not under the guard: it may be the last hold on another pool
+  pool->reset();  // not under the guard: it may be the last hold on another pool, and `made` the only one on its own
+  std::unique_ptr<SyncPool> made(new (std::nothrow) SyncPool(segment, lock_kind));
+  if (made == nullptr) return out_of_memory(fault);
   ProcessGuard guard;
   for (const Known& known : known_pools()) {
     if (memcmp(known.uuid, header.uuid, sizeof known.uuid) != 0) continue;
     *pool = known.pool.lock();
     if (*pool != nullptr) return Status::ok;
   }
-  Known made{};
-  memcpy(made.uuid, header.uuid, sizeof made.uuid);
-  pool->reset(new SyncPool(std::move(segment), lock_kind));
-  made.pool = *pool;
-  known_pools().push_back(std::move(made));
+  Known known{};
+  memcpy(known.uuid, header.uuid, sizeof known.uuid);
+  if (!attempt([] { known_pools().reserve(known_pools().size() + 1); })) return out_of_memory(fault);
+  if (!share(made, pool)) return out_of_memory(fault);
+  known.pool = *pool;
+  known_pools().push_back(std::move(known));
   return Status::ok;
 }
 
@@ -122,6 +128,8 @@ void SyncPool::leave_all() {
   std::vector<std::shared_ptr<SyncPool>> pools;
   {
     ProcessGuard guard;
+    // Who finds no memory for the list leaves nothing, and counts as killed.
+    if (!attempt([&] { pools.reserve(known_pools().size()); })) return;
     for (const Known& known : known_pools()) {
       if (std::shared_ptr<SyncPool> pool = known.pool.lock()) pools.push_back(std::move(pool));
     }

@@ -45,7 +45,8 @@ Status Semaphore::create(std::uint32_t value, std::uint32_t maximum, bool tracks
   cell.maximum = maximum;
   cell.entry_count = entry_count;
   cell.kind.store(static_cast<std::uint32_t>(kind), std::memory_order_release);  // pairs: cell-made
-  semaphore->reset(new Semaphore(std::move(pool), run, maximum, entries));
+  if (!make(new (std::nothrow) Semaphore(pool, run, maximum, entries), *pool, run, semaphore))
+    return out_of_memory(fault);
   return Status::ok;
 }
 
@@ -68,8 +69,8 @@ Status Semaphore::attach(std::shared_ptr<SyncPool> pool, std::uint32_t index, st
     *fault = Fault{0, "number of a semaphore's holders", entry_count, expected};
     return Status::bad_segment;
   }
-  semaphore->reset(new Semaphore(std::move(pool), attached_cells(index), maximum, entries));
-  return Status::ok;
+  semaphore->reset(new (std::nothrow) Semaphore(std::move(pool), attached_cells(index), maximum, entries));
+  return *semaphore != nullptr ? Status::ok : out_of_memory(fault);
 }
 
 Status Semaphore::acquire(Patience* patience, Fault* fault) {
