@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from multiprocessing.context import ProcessError
 from multiprocessing.managers import Namespace, RemoteError, Token
-from multiprocessing.process import AuthenticationString, current_process
-from typing import Any, Self
+from multiprocessing.process import current_process
+from typing import Any, ClassVar, Self
 
 from interproc import connection, context, outcomes, pool
-from interproc.managing import socket_folder
-from interproc.managing.client import Client, clients, died, dispatch
+from interproc.addresses import shorten_temp_dir
+from interproc.managing.client import Client, authentication_string, clients, died, dispatch
 from interproc.managing.errors import ManagerDied
+from interproc.managing.memory_server import SharedMemoryServer
 from interproc.managing.proxies import (
     AcquirerProxy,
     ArrayProxy,
@@ -37,7 +38,7 @@ from interproc.managing.proxies import (
     ValueProxy,
 )
 from interproc.managing.proxy import AutoProxy, BaseProxy, MakeProxyType, RebuildProxy, adopt, client_of
-from interproc.managing.server import Server, SharedMemoryServer, listener_client
+from interproc.managing.server import Server, listener_client
 from interproc.util import Finalize
 
 _standard: Any = multiprocessing.managers  # typeshed leaves these out
@@ -63,9 +64,10 @@ class BaseManager(multiprocessing.managers.BaseManager):
     Differs: `start` raises what kept the process from starting. The length of TMPDIR does not matter.
     """
 
-    _registry: dict[str, Any] = {}
-    _Server: Any = Server
+    _registry: ClassVar[dict[str, Any]] = {}
+    _Server: ClassVar[Any] = Server
     _process: Any = None
+    _client: Client | None = None
 
     def __init__(
         self,
@@ -77,7 +79,7 @@ class BaseManager(multiprocessing.managers.BaseManager):
         shutdown_timeout: float = 1.0,
     ) -> None:
         self._address = address
-        self._authkey = AuthenticationString(current_process().authkey if authkey is None else authkey)
+        self._authkey = authentication_string(current_process().authkey if authkey is None else authkey)
         self._state = State()
         self._state.value = State.INITIAL
         self._serializer = serializer
@@ -114,7 +116,7 @@ class BaseManager(multiprocessing.managers.BaseManager):
         self._check_initial()
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
-        socket_folder.make_short()
+        shorten_temp_dir()  # here, so that it is removed here, whatever becomes of the manager
         reader, writer = connection.Pipe(duplex=False)
         with reader:
             with writer:
@@ -177,7 +179,8 @@ class BaseManager(multiprocessing.managers.BaseManager):
         if self._serializer != "pickle":
             return None
         try:
-            return client_of(self._address, self._authkey)
+            self._client = client_of(self._address, self._authkey)  # which lives as long as somebody has it
+            return self._client
         except ManagerDied as error:
             raise error if self._process is None else died(self._address, self._process.pid) from error
 

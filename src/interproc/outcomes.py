@@ -7,7 +7,7 @@ goes that text alone: an exception that cannot be made anew where it arrives is 
 from __future__ import annotations
 
 import traceback
-from multiprocessing.pool import RemoteTraceback
+from multiprocessing.pool import RemoteTraceback  # type: ignore[attr-defined]  # typeshed leaves it out
 
 from interproc.sealing import seal, unseal
 

@@ -103,7 +103,7 @@ class Pool(multiprocessing.pool.Pool):
         self,
         func: Callable[..., Any],
         args: Iterable[Any] = (),
-        kwds: Mapping[str, Any] = {},  # noqa: B006  # the standard library's signature
+        kwds: Mapping[str, Any] = {},
         callback: Callable[[Any], object] | None = None,
         error_callback: Callable[[BaseException], object] | None = None,
     ) -> AsyncResult[Any]:
@@ -157,7 +157,7 @@ class ThreadPool(Pool, multiprocessing.pool.ThreadPool):
     @staticmethod
     def Process(ctx: Any, *args: Any, **kwds: Any) -> Any:
         """Makes a worker's thread; does not start it."""
-        return multiprocessing.pool.ThreadPool.Process(ctx, *args, **_with_our_worker(kwds))  # type: ignore[attr-defined]
+        return multiprocessing.pool.ThreadPool.Process(ctx, *args, **_with_our_worker(kwds))
 
     def _setup_queues(self) -> None:
         multiprocessing.pool.ThreadPool._setup_queues(self)  # type: ignore[attr-defined]
@@ -219,7 +219,11 @@ def _get_plain_result(receive: Callable[[], Any], initializing: _Initializing) -
         if message is None or message[0] is not None:
             return message
         _, _, (_, error) = message
-        initializing.fail(lambda error=error: error)  # type: ignore[misc]
+        initializing.fail(partial(_same, error))
+
+
+def _same(error: BaseException) -> BaseException:
+    return error
 
 
 def _reporting(callback: Callable[[Any], object] | None) -> Callable[[Any], object] | None:

@@ -94,7 +94,7 @@ def unseal(sealed: Sequence[Any]) -> Any:
 
 
 def is_safe(obj: object) -> bool:
-    """Whether an object can be made anew for certain, so that it need not be sealed: a plain value or a list of such."""
+    """Whether an object, a plain value or a list of such, can be made anew for certain and need not be sealed."""
     return type(obj) in _ATOMS or (type(obj) is list and _ATOMS.issuperset(map(type, obj)))
 
 

@@ -2,12 +2,12 @@
 
 import multiprocessing.resource_tracker
 import multiprocessing.shared_memory
+import os
 import pickle
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -19,8 +19,8 @@ from interproc.shareable_list import UnshareableItem
 from interproc.shared_memory import ShareableList, SharedMemory
 from tests.conformance import memory_bodies
 from tests.contexts import PATIENCE_SECONDS, Children
+from tests.shm_records import names_of_this_process
 
-SHM = Path("/dev/shm")
 MIXED = ["howdy", b"HoWdY", -273.154, 100, None, True, 42]
 ITEMS = strategies.one_of(
     strategies.none(),
@@ -102,10 +102,10 @@ def test_what_is_stored_comes_back_exactly(first: list[Any], second: list[Any]) 
 
 @pytest.mark.parametrize("value", [[], {}, object(), 1 + 2j, Colour.RED, bytearray(b"x")])
 def test_value_of_another_type_raises_and_leaves_nothing(value: Any) -> None:
-    before = sorted(SHM.iterdir())
+    before = names_of_this_process()
     with pytest.raises(UnshareableItem, match="it takes int, float, bool, str, bytes and None"):
         ShareableList([1, value])
-    assert sorted(SHM.iterdir()) == before
+    assert names_of_this_process() == before
     with shareable([1]) as items:
         for error in (KeyError, TypeError):
             with pytest.raises(error):
@@ -115,10 +115,10 @@ def test_value_of_another_type_raises_and_leaves_nothing(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [2**63, -(2**63) - 1])
 def test_too_great_an_integer_raises_and_leaves_nothing(value: int) -> None:
-    before = sorted(SHM.iterdir())
+    before = names_of_this_process()
     with pytest.raises(struct.error, match=f"{value} does not fit into 64 bits"):
         ShareableList([value])
-    assert sorted(SHM.iterdir()) == before
+    assert names_of_this_process() == before
 
 
 def test_too_long_a_value_raises() -> None:
@@ -129,14 +129,15 @@ def test_too_long_a_value_raises() -> None:
 
 
 def test_list_can_be_named_attached_to_and_copied() -> None:
-    with shareable(MIXED, name="named-list") as items, shareable(items) as copy:
-        tethered = ShareableList(name="named-list")
+    name = f"named-list-{os.getpid()}"
+    with shareable(MIXED, name=name) as items, shareable(items) as copy:
+        tethered = ShareableList(name=name)
         tethered[-1] = 880
         assert items[-1] == 880
         assert (copy[-1], list(copy)[:6]) == (42, MIXED[:6])
         assert copy.format == items.format
     with pytest.raises(FileNotFoundError):
-        ShareableList(name="named-list")
+        ShareableList(name=name)
 
 
 @pytest.mark.parametrize("sequence", [None, [], iter([])])

@@ -4,7 +4,6 @@ import errno
 import gc
 import os
 import pickle
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +16,11 @@ from tests.conformance import memory_bodies
 from tests.contexts import PATIENCE_SECONDS, Children
 from tests.footprint import lines_of
 from tests.programs import outcome_of, running
-
-SHM = Path("/dev/shm")
+from tests.shm_records import SHM, names_of_this_process, recorded_names
 
 
 def _is_mapped(inode: int) -> bool:
     return any(line.split()[4] == str(inode) for line in lines_of(Path("/proc/self/maps")))
-
-
-def _records() -> list[str]:
-    return [entry.name for entry in SHM.glob(".interproc.*")]
 
 
 def test_made_memory_has_a_name_a_size_and_zeros() -> None:
@@ -56,7 +50,7 @@ def test_name_can_be_chosen_and_taken_only_once() -> None:
         SharedMemory(name)
     with pytest.raises(FileNotFoundError, match=name):
         memory.unlink()
-    assert _records() == []
+    assert name not in recorded_names()
 
 
 def test_generated_name_that_is_taken_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,10 +84,10 @@ def test_generated_name_that_is_taken_is_replaced(monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_bad_arguments_raise_and_leave_nothing(arguments: dict[str, Any], error: type[Exception]) -> None:
-    before = sorted(os.listdir(SHM))
+    before = names_of_this_process()
     with pytest.raises(error):
         SharedMemory(**arguments)
-    assert sorted(os.listdir(SHM)) == before
+    assert names_of_this_process() == before
 
 
 def test_size_is_ignored_when_attaching() -> None:
@@ -178,19 +172,19 @@ def test_memory_outlives_the_grandchild_and_the_child(context: SharedMemoryConte
 
 
 FORKED_BY_HAND = """
-import os
+import os, sys
 from interproc.shared_memory import SharedMemory
 pid = os.fork()
 if pid == 0:
-    SharedMemory("forked-by-hand", create=True, size=8)
+    SharedMemory(sys.argv[1], create=True, size=8)
     os._exit(0)
 os.waitpid(pid, 0)
-SharedMemory("forked-by-hand").unlink()
+SharedMemory(sys.argv[1]).unlink()
 """
 
 
 def test_memory_outlives_a_child_that_was_forked_by_hand() -> None:
-    ended = outcome_of(FORKED_BY_HAND)
+    ended = outcome_of(FORKED_BY_HAND, f"forked-{os.getpid()}")
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
@@ -221,131 +215,6 @@ def test_empty_file_is_no_memory_yet() -> None:
             SharedMemory(file.name)
     finally:
         file.unlink()
-
-
-def test_untracked_memory_stays_when_its_program_has_ended() -> None:
-    code = (
-        "from interproc.shared_memory import SharedMemory\nprint(SharedMemory(create=True, size=8, track=False).name)"
-    )
-    ended = outcome_of(code)
-    assert (ended.returncode, ended.stderr) == (0, "")
-    SharedMemory(ended.stdout.strip()).unlink()
-
-
-@pytest.mark.parametrize("end", ["pass", "os._exit(0)", "os.kill(os.getpid(), 9)"])
-def test_tracked_memory_goes_with_its_program(end: str) -> None:
-    ended = outcome_of(
-        f"import os\nfrom interproc.shared_memory import SharedMemory\nSharedMemory('goes', create=True, size=8)\n{end}"
-    )
-    assert ended.stderr == ""
-    if end == "pass":
-        assert not (SHM / "goes").exists()
-    with pytest.raises(FileNotFoundError):
-        SharedMemory("goes")
-    assert not (SHM / "goes").exists()
-    assert _records() == []
-
-
-def test_making_memory_removes_what_ended_programs_left() -> None:
-    code = "import os\nfrom interproc.shared_memory import SharedMemory\n{}os.kill(os.getpid(), 9)"
-    outcome_of(code.format("[SharedMemory(f'left-{i}', create=True, size=1 << 20) for i in range(3)]\n"))
-    assert len(list(SHM.glob("left-*"))) == 3
-    ended = outcome_of("from interproc.shared_memory import SharedMemory\nSharedMemory(create=True, size=8)")
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert list(SHM.glob("left-*")) == []
-    assert _records() == []
-
-
-def test_name_of_an_ended_program_can_be_used_again() -> None:
-    outcome_of(
-        "import os\nfrom interproc.shared_memory import SharedMemory\n"
-        "m = SharedMemory('again', create=True, size=8); m.buf[0] = 1; os.kill(os.getpid(), 9)"
-    )
-    memory = SharedMemory("again", create=True, size=16)
-    try:
-        assert bytes(memory.buf) == bytes(16)
-    finally:
-        memory.unlink()
-
-
-def test_memory_of_an_ended_program_stays_while_somebody_has_it() -> None:
-    code = "from interproc.shared_memory import SharedMemory\nm = SharedMemory('kept', create=True, size=8)\n"
-    with running(code + "print(1, flush=True)\ninput()") as program:
-        program.read_line()
-        memory = SharedMemory("kept")
-        program.kill()
-        again = SharedMemory("kept")
-        again.buf[0] = 5
-        assert memory.buf[0] == 5
-    memory.close()
-    again.close()
-    with pytest.raises(FileNotFoundError, match="has ended"):
-        SharedMemory("kept")
-
-
-def test_one_process_gets_the_name_when_many_want_that_of_an_ended_program(
-    context: SharedMemoryContext, children: Children
-) -> None:
-    outcome_of(
-        "import os\nfrom interproc.shared_memory import SharedMemory\n"
-        "SharedMemory('wanted', create=True, size=8); os.kill(os.getpid(), 9)"
-    )
-    results = context.Queue()
-    pipes = [context.Pipe() for _ in range(4)]
-    for _, theirs in pipes:
-        children.start(memory_bodies.make_if_first, "wanted", theirs, results)
-    for ours, _ in pipes:
-        ours.send("now")
-    (winner,) = [pid for pid in (results.get(timeout=PATIENCE_SECONDS) for _ in pipes) if pid]
-    memory = SharedMemory("wanted")
-    assert int.from_bytes(memory.buf[:8], "little") == winner
-    for ours, _ in pipes:
-        ours.send("end")
-    children.join()
-    memory.unlink()
-
-
-DIES_INSIDE = """
-import os, signal, sys
-from interproc import named_memory, records
-from interproc.shared_memory import SharedMemory
-def die_after(owner, name):
-    original = getattr(owner, name)
-    def dying(*arguments):
-        original(*arguments)
-        os.kill(os.getpid(), signal.SIGKILL)
-    setattr(owner, name, dying)
-owner, name = sys.argv[1].split(".")
-die_after({"named_memory": named_memory, "Records": records.Records, "os": os}[owner], name)
-SharedMemory("half", create=True, size=1 << 20).unlink()
-"""
-
-
-@pytest.mark.parametrize("step", ["named_memory._fill", "Records.write", "named_memory._link", "os.unlink"])
-def test_process_killed_while_making_or_unlinking_leaves_nothing_for_long(step: str) -> None:
-    ended = outcome_of(DIES_INSIDE, step)
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
-    memory = SharedMemory("half", create=True, size=8)
-    memory.unlink()
-    outcome_of("from interproc.shared_memory import SharedMemory\nSharedMemory(create=True, size=8).unlink()")
-    assert not (SHM / "half").exists()
-    assert _records() == []
-
-
-def test_other_users_records_and_nonsense_count_for_nothing() -> None:
-    memory = SharedMemory(create=True, size=8, track=False)
-    record = SHM / f".interproc.{(SHM / memory.name).stat().st_ino}"
-    try:
-        for text in ("nonsense", "1/2:x name", "/ x", "1/ ../../etc/passwd"):
-            record.unlink(missing_ok=True)
-            record.symlink_to(text)
-            assert SharedMemory(memory.name).size == 8
-        record.unlink()
-        record.write_text("no link")
-        assert SharedMemory(memory.name).size == 8
-    finally:
-        record.unlink()
-        memory.unlink()
 
 
 def test_symbolic_link_is_not_followed() -> None:

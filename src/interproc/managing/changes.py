@@ -10,12 +10,14 @@ from __future__ import annotations
 import mmap
 import os
 import threading
+from functools import lru_cache
 from itertools import count
 
 _PLACES = 512
 _SIZE_BYTES = 8 * _PLACES
 
 
+@lru_cache
 def place_of(ident: str) -> int:
     """The place of the shared object with this identity."""
     return int(ident, 16) // 16 % _PLACES
@@ -35,6 +37,9 @@ class Changes:
         self._numbers = memoryview(mmap.mmap(self.fd, _SIZE_BYTES)).cast("Q")
         self._fresh = count(1)
         self.locks = [threading.RLock() for _ in range(_PLACES)]
+
+    def __del__(self) -> None:
+        os.close(self.fd)
 
     def note(self, place: int) -> int:
         """Says that something at a place has changed, after the change; returns the place's new number."""

@@ -7,13 +7,15 @@ process of this machine, and a socket elsewhere. A forked child begins anew.
 
 from __future__ import annotations
 
+import multiprocessing.managers
+import multiprocessing.process
 import os
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from multiprocessing.context import AuthenticationError
-from multiprocessing.managers import RemoteError, dispatch  # type: ignore[attr-defined]  # typeshed leaves it out
+from multiprocessing import AuthenticationError
+from multiprocessing.managers import RemoteError
 from multiprocessing.process import current_process
 from typing import Any
 from weakref import WeakSet, WeakValueDictionary
@@ -27,6 +29,11 @@ from interproc.managing.errors import ManagerDied
 Address = Any
 Reply = tuple[str, Any]
 
+_standard: Any = multiprocessing.managers  # typeshed leaves these out
+authentication_string: Any = multiprocessing.process.AuthenticationString  # type: ignore[attr-defined]  # this too
+dispatch = _standard.dispatch
+
+_LOST = (FileNotFoundError, ConnectionError, EOFError)
 _NOTHING: Mapping[str, Any] = {}
 _MEMORY_FDS = 1
 _PIPE_FDS = 3
@@ -53,7 +60,7 @@ class Client:
         Raises:
             NotOurs: It is one of the standard library.
             OSError: Nobody listens there.
-            AuthenticationError: The key is wrong.
+            HandshakeFailed: The key is wrong.
         """
         self.address = address
         self.lock = threading.RLock()
@@ -128,7 +135,7 @@ class Client:
         idle.append(session)
         return reply
 
-    def ask(self, name: str, *args: Any, **kwds: Any) -> Any:
+    def ask(self, name: str, /, *args: Any, **kwds: Any) -> Any:
         """Calls a method of the server and returns its result.
 
         Raises:
@@ -154,6 +161,7 @@ class Client:
                 while True:
                     idle.pop().close()
         self._introduction.close()
+        self._changes = None
 
     def abandon(self) -> None:
         """In a forked child: closes the copies of what is the parent's."""
@@ -171,8 +179,8 @@ class Client:
     def _open(self) -> Any:
         try:
             connection = connect(self.address, authkey=self._authkey)
-        except (FileNotFoundError, ConnectionError, EOFError) as error:
-            raise self._died() from error
+        except _LOST as error:
+            raise _unless_refused(error, self._died()) from error
         try:
             kind, result = _ask(connection, "open_session", self._name, _name_of_thread(), self._changes is not None)
             if kind != "#RETURN":
@@ -181,7 +189,7 @@ class Client:
                 return connection
             session = _receive_pipe(connection, *result)
             connection.send(None)  # and not only closed: a child that was just forked may have a copy
-        except (ConnectionError, EOFError) as error:
+        except _LOST as error:
             connection.close()
             raise self._died() from error
         except BaseException:
@@ -214,6 +222,7 @@ class Clients:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: WeakValueDictionary[Address, Client] = WeakValueDictionary()
+        self._standard: set[Address] = set()
         os.register_at_fork(after_in_child=self._reset)
 
     def get(self, address: Address, authkey: bytes) -> Client:
@@ -222,15 +231,20 @@ class Clients:
         Raises:
             NotOurs: The manager is one of the standard library.
             ManagerDied: Nobody listens there.
-            AuthenticationError: The key is wrong.
+            HandshakeFailed: The key is wrong.
         """
         client = self._known.get(address)
         if client is not None:
             return client
+        if address in self._standard:
+            raise NotOurs(address)
         try:
             client = Client(address, authkey)
-        except (FileNotFoundError, ConnectionError, EOFError) as error:
-            raise died(address) from error
+        except NotOurs:
+            self._standard.add(address)
+            raise
+        except _LOST as error:
+            raise _unless_refused(error, died(address)) from error
         with self._lock:
             return self._known.setdefault(address, client)
 
@@ -265,6 +279,11 @@ def died(address: Address, pid: int | None = None) -> ManagerDied:
         " anew",
         pid,
     )
+
+
+def _unless_refused(error: BaseException, otherwise: BaseException) -> BaseException:
+    """The error of a failure to connect, which is the handshake's own where the manager lives but the key is wrong."""
+    return error if isinstance(error.__cause__, AuthenticationError) else otherwise
 
 
 def result_of(kind: str, result: Any) -> Any:
@@ -305,14 +324,16 @@ def send_fds(connection: Any, fds: list[int]) -> None:
 
 def _receive_fds(connection: Any, count: int) -> list[int]:
     with socket.socket(fileno=os.dup(connection.fileno())) as same:
-        return [fd for fd in reduction.recvfds(same, count)]
+        return list(reduction.recvfds(same, count))
 
 
 def _receive_pipe(connection: Any, uuid: bytes, side: int) -> Connection:
     segment_fd, read_fd, write_fd = _receive_fds(connection, _PIPE_FDS)
     try:
         segment = handles.open_segment(uuid, _Received(segment_fd))
-        return Connection(segment, side, read_fd, write_fd)
+        make: Any = Connection
+        session: Connection = make(segment, side, read_fd, write_fd)
+        return session
     except BaseException:
         os.close(read_fd)
         os.close(write_fd)
@@ -343,9 +364,9 @@ def _name_of_thread() -> str:
 
 __all__ = [
     "Address",
-    "AuthenticationError",
     "Client",
     "NotOurs",
+    "authentication_string",
     "clients",
     "died",
     "dispatch",

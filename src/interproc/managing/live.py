@@ -65,13 +65,17 @@ class Live:
         _seen: How far the changes of the element's container had come when the content was read.
     """
 
-    __slots__ = ()
-
     _loan: Loan
     _position: int
     _seen: int | None
-    _plain: Callable[[Any], Any]
-    _fill: Callable[[Any, Any], None]
+
+    def _content(self) -> Any:
+        """A shallow copy of the content as it is here, of the built-in type."""
+        raise NotImplementedError
+
+    def _fill(self, content: Any) -> None:
+        """Replaces the content here."""
+        raise NotImplementedError
 
     def _refresh(self) -> None:
         """Brings the content up to date."""
@@ -88,23 +92,32 @@ class Live:
             self._seen = after
         return result, is_exact
 
+    def _plain(self) -> Any:
+        """A plain copy that shares nothing with this, whose lists and dicts nobody may change but who gets it."""
+        with self._loan.client.lock:
+            self._refresh()
+            content = self._content()
+            has_containers = _has_containers(content.values() if isinstance(content, dict) else content)
+            return self._loan.call(self._position, "#GETVALUE") if has_containers else content
+
     def __reduce_ex__(self, protocol: Any) -> Any:
-        self._refresh()
-        return type(self).__base__, (self._plain(),)
+        with self._loan.client.lock:
+            self._refresh()
+            return type(self).__base__, (self._content(),)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         from copy import deepcopy
 
-        self._refresh()
         return deepcopy(self._plain(), memo)
 
     def __copy__(self) -> Any:
-        self._refresh()
         return self._plain()
 
-    def _is_at(self, ident: str, key: Any, call: Callable[..., Any]) -> bool:
-        """Whether the manager has this very element as an item of the container with this identity."""
-        return bool(result_of(*call(ident, "#HOLDS", (key, (self._loan.number, self._position)))))
+    def _is_item(self, client: Client | None, ident: str, key: Any) -> bool:
+        """Whether this very element is an item of the container with this identity."""
+        if client is None or self._loan.client is not client:
+            return False
+        return bool(result_of(*client.call(ident, "#HOLDS", (key, (self._loan.number, self._position)))))
 
 
 def _is_atom(value: Any) -> bool:
@@ -118,6 +131,11 @@ def _current(value: Any) -> Any:
     if isinstance(value, Live):
         value._refresh()
     return value
+
+
+def _plain(value: Any) -> Any:
+    """An operand, in place of a live one a plain copy."""
+    return value._plain() if isinstance(value, Live) else value
 
 
 def _reading(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -183,8 +201,8 @@ def _has_containers(values: Iterable[Any]) -> bool:
 
 @_live(
     reads=(
-        *("__add__", "__contains__", "__eq__", "__ge__", "__gt__", "__le__", "__len__", "__lt__", "__mul__", "__ne__"),
-        *("__repr__", "__rmul__", "copy", "count", "index"),
+        *("__contains__", "__eq__", "__ge__", "__gt__", "__le__", "__len__", "__lt__", "__ne__", "__repr__"),
+        *("count", "index"),
     ),
     changes=(
         *("__delitem__", "__iadd__", "__imul__", "__setitem__", "append", "clear", "extend", "insert", "pop"),
@@ -194,9 +212,8 @@ def _has_containers(values: Iterable[Any]) -> bool:
 class LiveList(list[Any], Live):
     """A list inside a manager's container."""
 
-    __slots__ = ("_loan", "_position", "_seen")
-
-    _plain = list.copy
+    def _content(self) -> list[Any]:
+        return list.copy(self)
 
     def _fill(self, content: list[Any]) -> None:
         list.__setitem__(self, slice(None), content)
@@ -212,7 +229,20 @@ class LiveList(list[Any], Live):
         return iter(self[:])
 
     def __reversed__(self) -> Iterator[Any]:
-        return reversed(self[:])
+        return iter(self[::-1])
+
+    def __add__(self, value: Any) -> Any:
+        return self._plain() + _plain(value)
+
+    def __mul__(self, value: Any) -> Any:
+        return self._plain() * value
+
+    __rmul__ = __mul__
+
+    def copy(self) -> list[Any]:
+        """A copy, which is a plain list, as is what is in it."""
+        copied: list[Any] = self._plain()
+        return copied
 
     def add(self, index: int, amount: Any = 1) -> Any:
         """Adds to an item in one step, whatever others do meanwhile; returns the sum."""
@@ -224,18 +254,14 @@ class LiveList(list[Any], Live):
 
 
 @_live(
-    reads=(
-        *("__contains__", "__eq__", "__len__", "__ne__", "__or__", "__repr__", "__reversed__", "__ror__"),
-        *("copy", "keys"),
-    ),
+    reads=(*("__contains__", "__eq__", "__len__", "__ne__", "__repr__", "__reversed__", "keys"),),
     changes=("__delitem__", "__ior__", "__setitem__", "clear", "pop", "popitem", "update"),
 )
 class LiveDict(dict[Any, Any], Live):
     """A dict inside a manager's container."""
 
-    __slots__ = ("_loan", "_position", "_seen")
-
-    _plain = dict.copy
+    def _content(self) -> dict[Any, Any]:
+        return dict(dict.items(self))  # a copy() asks the methods of this class
 
     def _fill(self, content: dict[Any, Any]) -> None:
         dict.clear(self)
@@ -243,7 +269,7 @@ class LiveDict(dict[Any, Any], Live):
 
     __getitem__ = _elements(dict.__getitem__)
     get = _elements(dict.get)
-    fromkeys = staticmethod(dict.fromkeys)  # which makes plain ones
+    fromkeys: Any = staticmethod(dict.fromkeys)  # which makes plain ones
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
         """Returns the item of this key, which is the default if it had none before."""
@@ -254,6 +280,17 @@ class LiveDict(dict[Any, Any], Live):
 
     def __iter__(self) -> Iterator[Any]:
         return iter(list(self.keys()))
+
+    def copy(self) -> dict[Any, Any]:
+        """A copy, which is a plain dict, as is what is in it."""
+        copied: dict[Any, Any] = self._plain()
+        return copied
+
+    def __or__(self, value: Any) -> Any:
+        return self._plain() | _plain(value)
+
+    def __ror__(self, value: Any) -> Any:
+        return value | self._plain()
 
     def items(self) -> Any:
         """The pairs of key and item, as they are now."""
@@ -266,7 +303,7 @@ class LiveDict(dict[Any, Any], Live):
     def _now(self) -> dict[Any, Any]:
         with self._loan.client.lock:
             self._refresh()
-            now = dict.copy(self)
+            now = self._content()
             return dict(self._loan.call(self._position, "items")) if _has_containers(now.values()) else now
 
     def add(self, key: Any, amount: Any = 1) -> Any:
@@ -296,16 +333,15 @@ class LiveDict(dict[Any, Any], Live):
 class LiveSet(set[Any], Live):
     """A set inside a manager's container."""
 
-    __slots__ = ("_loan", "_position", "_seen")
-
-    _plain = set.copy
+    def _content(self) -> set[Any]:
+        return set.copy(self)
 
     def _fill(self, content: set[Any]) -> None:
         set.clear(self)
         set.update(self, content)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.copy())
+        return iter(self._plain())
 
     def pop(self) -> Any:
         """Removes some element and returns it."""

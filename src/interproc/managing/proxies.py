@@ -1,3 +1,4 @@
+# mypy: allow-subclassing-any
 """The proxies of what a SyncManager can share: the standard library's classes over `BaseProxy`, and what is new."""
 
 from __future__ import annotations
@@ -6,7 +7,7 @@ import collections.abc
 import multiprocessing.managers
 from collections.abc import Callable, Iterable, Iterator
 from types import GenericAlias
-from typing import Any
+from typing import Any, ClassVar
 
 from interproc.managing.live import LiveDict, LiveList, LiveSet
 from interproc.managing.proxy import MADE_BY_METHODS, AutoProxy, BaseProxy, MakeProxyType
@@ -106,7 +107,7 @@ class BaseListProxy(_ItemProxy, _standard.BaseListProxy):
         return result
 
     def __reversed__(self) -> Iterator[Any]:
-        return reversed(self[:])
+        return iter(self[::-1])
 
     def clear(self) -> None:
         """Removes all items."""
@@ -128,16 +129,19 @@ class BaseListProxy(_ItemProxy, _standard.BaseListProxy):
 class ListProxy(BaseListProxy, _standard.ListProxy):
     """A list in the manager. Lists, dicts and sets among its items come live."""
 
-    __class_getitem__ = classmethod(GenericAlias)
+    __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)
 
 
 class DictProxy(_ItemProxy, _standard.DictProxy):
     """A dict in the manager. Lists, dicts and sets among its items come live."""
 
     _exposed_ = (*_standard.DictProxy._exposed_, *_DICT_EXPOSED)
-    _method_to_typeid_ = {**_standard.DictProxy._method_to_typeid_, "__reversed__": "Iterator"}
+    _method_to_typeid_: ClassVar[dict[str, str]] = {
+        **_standard.DictProxy._method_to_typeid_,
+        "__reversed__": "Iterator",
+    }
 
-    __class_getitem__ = classmethod(GenericAlias)
+    __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)
 
     def __or__(self, value: Any) -> Any:
         return self._callmethod("__or__", (plain(value),))
@@ -177,7 +181,7 @@ _SET_OPERATORS = (
     *("__and__", "__ge__", "__gt__", "__le__", "__lt__", "__or__", "__rand__", "__ror__", "__rsub__", "__rxor__"),
     *("__sub__", "__xor__"),
 )
-_BaseSetProxy = MakeProxyType(
+_BaseSetProxy: Any = MakeProxyType(
     "_BaseSetProxy",
     (
         *("__contains__", "__iter__", "__len__", "add", "clear", "copy", "difference", "difference_update", "discard"),
@@ -188,12 +192,12 @@ _BaseSetProxy = MakeProxyType(
 )
 
 
-class SetProxy(_BaseSetProxy):  # type: ignore[misc]
+class SetProxy(_BaseSetProxy):
     """A set in the manager."""
 
-    _method_to_typeid_ = {"__iter__": "Iterator"}
+    _method_to_typeid_: ClassVar[dict[str, str]] = {"__iter__": "Iterator"}
 
-    __class_getitem__ = classmethod(GenericAlias)
+    __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._getvalue())
@@ -234,9 +238,10 @@ def plain(value: Any) -> Any:
 
 MADE_BY_METHODS["Iterator"] = (IteratorProxy,)
 MADE_BY_METHODS["AsyncResult"] = (AutoProxy,)
-collections.abc.MutableSequence.register(BaseListProxy)
-collections.abc.MutableMapping.register(DictProxy)
-collections.abc.MutableSet.register(SetProxy)
+_containers: Any = collections.abc  # type checkers take its classes for protocols
+_containers.MutableSequence.register(BaseListProxy)
+_containers.MutableMapping.register(DictProxy)
+_containers.MutableSet.register(SetProxy)
 
 __all__ = [
     "AcquirerProxy",

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import multiprocessing.managers
 from collections.abc import Callable, Iterable, Mapping
-from multiprocessing.process import AuthenticationString, current_process
+from functools import cache
+from multiprocessing.process import current_process
 from typing import Any
 
 from interproc.managing.client import Client, NotOurs, clients, error_of, result_of
@@ -110,7 +111,7 @@ class BaseProxy(_Standard):  # type: ignore[misc]
 
     def _set_item(self, methodname: str, key: Any, value: Any) -> None:
         """Stores an item, unless it is a live element that is there already and was changed in place."""
-        if isinstance(value, Live) and self._client is not None and value._is_at(self._id, key, self._client.call):
+        if isinstance(value, Live) and value._is_item(self._client, self._id, key):
             return
         self._callmethod(methodname, (key, value))
 
@@ -147,13 +148,14 @@ def _take_adopted(client: Client, ident: str) -> bool:
     return True
 
 
-def MakeProxyType(name: str, exposed: Iterable[str], _cache: dict[Any, Any] = {}) -> Any:
+def MakeProxyType(name: str, exposed: Iterable[str]) -> Any:
     """Returns a class of proxies with these methods, each time the same."""
-    key = name, tuple(exposed)
-    if key not in _cache:
-        methods = {method: _method(method) for method in key[1]}
-        _cache[key] = type(name, (BaseProxy,), {**methods, "_exposed_": key[1]})
-    return _cache[key]
+    return _make_proxy_type(name, tuple(exposed))
+
+
+@cache
+def _make_proxy_type(name: str, exposed: tuple[str, ...]) -> Any:
+    return type(name, (BaseProxy,), {**{method: _method(method) for method in exposed}, "_exposed_": exposed})
 
 
 def _method(name: str) -> Callable[..., Any]:
@@ -161,6 +163,7 @@ def _method(name: str) -> Callable[..., Any]:
         return self._callmethod(name, args, kwds)
 
     method.__name__ = name
+    method.__doc__ = f"Calls `{name}` of the shared object, and returns a copy of its result."
     return method
 
 
@@ -174,19 +177,18 @@ def AutoProxy(
     manager_owned: bool = False,
 ) -> Any:
     """Returns a proxy with the methods that the shared object has."""
-    if authkey is None:
-        authkey = current_process().authkey if manager is None else manager._authkey
+    key: bytes = authkey or (current_process().authkey if manager is None else manager._authkey)
     if exposed is None:
-        client = client_of(token.address, authkey) if serializer == "pickle" else None
+        client = client_of(token.address, key) if serializer == "pickle" else None
         if client is None:
-            return _standard.AutoProxy(token, serializer, manager, authkey, exposed, incref, manager_owned)
+            return _standard.AutoProxy(token, serializer, manager, key, exposed, incref, manager_owned)
         exposed = client.ask("get_methods", token)
     proxy_type = MakeProxyType(f"AutoProxy[{token.typeid}]", exposed)
     proxy = proxy_type(
         token,
         serializer,
         manager=manager,
-        authkey=AuthenticationString(authkey),
+        authkey=key,
         incref=incref,
         manager_owned=manager_owned,
     )

@@ -7,7 +7,9 @@ they can do themselves.
 from __future__ import annotations
 
 import operator
+import threading
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from multiprocessing.managers import Namespace
 from multiprocessing.managers import Value as _Value  # type: ignore[attr-defined]  # typeshed leaves it out
 from typing import Any
@@ -57,10 +59,10 @@ def update_value_with(value: Any, function: Callable[[Any], Any]) -> Any:
 
 
 def is_locked(lock: Any) -> bool:
-    """Whether a lock is held, or a semaphore at zero: before Python 3.14 not all of them say so themselves."""
-    if lock._is_owned() if hasattr(lock, "_is_owned") else not lock.acquire(blocking=False):
+    """Whether an RLock is held, or a semaphore at zero: before Python 3.14 they do not say so themselves."""
+    if getattr(lock, "_is_owned", bool)():  # by this thread, which could take it again
         return True
-    if hasattr(lock, "_is_owned") and not lock.acquire(blocking=False):
+    if not lock.acquire(blocking=False):
         return True
     lock.release()
     return False
@@ -83,28 +85,19 @@ class Kind:
     Attributes:
         reads: The methods that change nothing.
         lends: Those whose results are elements, and in which shape; None where the argument decides.
-        additions: What it has beside its own methods.
     """
 
-    def __init__(
-        self,
-        reads: Iterable[str],
-        lends: Mapping[str, Shape | None],
-        additions: Mapping[str, Callable[..., Any]],
-    ) -> None:
+    def __init__(self, reads: Iterable[str], lends: Mapping[str, Shape | None]) -> None:
         self.reads = frozenset(reads)
         self.lends = lends
-        self.additions = additions
 
 
-_ITEM_ADDITIONS = {"add": add_to_item, "update_with": update_item_with}
 _SHARED_READS = ("__contains__", "__len__", "__eq__", "__ne__", "__repr__", "__str__", "copy")
 
 KINDS: Mapping[type, Kind] = {
     list: Kind(
         (*_SHARED_READS, "__add__", "__getitem__", "__mul__", "__reversed__", "__rmul__", "count", "index"),
         {"__getitem__": None},
-        _ITEM_ADDITIONS,
     ),
     dict: Kind(
         (
@@ -112,7 +105,6 @@ KINDS: Mapping[type, Kind] = {
             *("fromkeys", "get", "items", "keys", "values"),
         ),
         {"__getitem__": ONE, "get": ONE, "items": PAIRS, "setdefault": ONE, "values": MANY},
-        _ITEM_ADDITIONS,
     ),
     set: Kind(
         (
@@ -121,21 +113,36 @@ KINDS: Mapping[type, Kind] = {
             *("issubset", "issuperset", "symmetric_difference", "union"),
         ),
         {},
-        {},
     ),
-    Namespace: Kind(("__getattribute__",), {"__getattribute__": ONE}, {}),
-    _Value: Kind(("get",), {"get": ONE}, {"add": add_to_value, "update_with": update_value_with}),
+    Namespace: Kind(("__getattribute__",), {"__getattribute__": ONE}),
+    _Value: Kind(("get",), {"get": ONE}),
+}
+
+_ADDED_TO_ITEMS: Mapping[str, Callable[..., Any]] = {"add": add_to_item, "update_with": update_item_with}
+_ADDITIONS: Mapping[type, Mapping[str, Callable[..., Any]]] = {
+    list: _ADDED_TO_ITEMS,
+    dict: _ADDED_TO_ITEMS,
+    _Value: {"add": add_to_value, "update_with": update_value_with},
+    type(threading.RLock()): {"locked": is_locked},
+    threading.Semaphore: {"locked": is_locked},
+    threading.BoundedSemaphore: {"locked": is_locked},
 }
 
 
-def shape_of(kind: Kind, name: str, args: tuple[Any, ...]) -> Shape | None:
-    """The shape of the elements that a call returns; None if it returns none."""
-    shape = kind.lends.get(name, _missing)
-    if shape is _missing:
-        return None
-    if shape is not None:
-        return shape  # type: ignore[return-value]
-    return MANY if args and isinstance(args[0], slice) else ONE
+def method_of(obj: Any, name: str) -> Callable[..., Any] | None:
+    """A shared object's method: its own, or one that shared objects of its type have beside those."""
+    method: Callable[..., Any] | None = getattr(obj, name, None)
+    if method is None and name in _ADDITIONS.get(type(obj), ()):
+        return partial(_ADDITIONS[type(obj)][name], obj)
+    return method
+
+
+def shape_of(kind: Kind, name: str, args: tuple[Any, ...]) -> Shape:
+    """The shape of the elements that a method returns which returns any."""
+    shape = kind.lends[name]
+    if shape is None:
+        return MANY if isinstance(args[0], slice) else ONE
+    return shape
 
 
 def lent_elements(result: Any, shape: Shape) -> tuple[Any, list[Any]]:
@@ -155,8 +162,8 @@ __all__ = [
     "PAIRS",
     "Kind",
     "Shape",
-    "add_to_item",
     "holds",
     "lent_elements",
+    "method_of",
     "shape_of",
 ]

@@ -7,7 +7,6 @@ the client's first connection ends, however that comes.
 
 from __future__ import annotations
 
-import multiprocessing.connection
 import multiprocessing.managers
 import os
 import sys
@@ -15,30 +14,30 @@ import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from functools import partial
+from contextlib import closing, suppress
 from itertools import count
 from multiprocessing.managers import Token
-from multiprocessing.process import AuthenticationString, current_process, parent_process
+from multiprocessing.process import current_process, parent_process
 from types import TracebackType
 from typing import Any
 
 from interproc import connection, outcomes
 from interproc.connection import Pipe
+from interproc.handshake import HandshakeFailed
 from interproc.managing.changes import Changes, place_of
-from interproc.managing.client import Reply, memory_offer, send_fds
-from interproc.managing.referents import KINDS, Kind, Shape, holds, lent_elements, shape_of
+from interproc.managing.client import Reply, authentication_string, memory_offer, send_fds
+from interproc.managing.referents import KINDS, Shape, holds, lent_elements, method_of, shape_of
 from interproc.state import state
 
-_standard: Any = multiprocessing.connection  # typeshed leaves these out
 listener_client: dict[str, tuple[Any, Any]] = {
     "pickle": (connection.Listener, connection.Client),
-    "xmlrpclib": (_standard.XmlListener, _standard.XmlClient),
+    "xmlrpclib": (connection.XmlListener, connection.XmlClient),
 }
 
 _BACKLOG = 128
 _STANDARD_FOLDER = os.path.dirname(threading.__file__)
 _PAUSE_SECONDS = 0.1  # after a failure to accept, as for want of descriptors
+_SERVED = "#SERVED"  # the result of a request that was answered while it was served
 _NOTHING: Mapping[str, Any] = {}
 _Standard: Any = multiprocessing.managers.Server
 _RLock = type(threading.RLock())
@@ -93,9 +92,9 @@ class Server(_Standard):  # type: ignore[misc]
         if not isinstance(authkey, bytes):
             raise TypeError(f"Authkey {authkey!r} is type {type(authkey)!s}, not bytes")
         self.registry = registry
-        self.authkey = AuthenticationString(authkey)
+        self.authkey = authentication_string(authkey)
         make_listener, _ = listener_client[serializer]
-        self.listener = make_listener(address=address, backlog=_BACKLOG)
+        self.listener = make_listener(address=address, backlog=_BACKLOG, authkey=authkey)
         self.address = self.listener.address
         self.id_to_obj: dict[str, Any] = {"0": (None, ())}
         self.id_to_refcount: dict[str, int] = {}
@@ -132,14 +131,30 @@ class Server(_Standard):  # type: ignore[misc]
         while not self.stop_event.is_set():
             try:
                 accepted = self.listener.accept()
+            except HandshakeFailed:  # somebody who does not know the key
+                continue
             except OSError:
                 self.stop_event.wait(_PAUSE_SECONDS)
                 continue
             threading.Thread(target=self.handle_request, args=(accepted,), daemon=True).start()
 
+    def handle_request(self, conn: Any) -> None:
+        """Serves a connection: answers its one request, or serves the client that the request introduces."""
+        with closing(conn):
+            try:
+                _, name, args, kwds = conn.recv()
+                if name not in self.public:
+                    raise AttributeError(f"{name!r} unrecognized")
+                reply: Reply = "#RETURN", getattr(self, name)(conn, *args, **kwds)
+            except Exception:
+                reply = "#TRACEBACK", traceback.format_exc()
+            if reply[1] is not _SERVED:
+                with suppress(OSError):  # the client is gone
+                    conn.send(reply)
+
     # --- requests to the server itself -------------------------------------------------------------------------------
 
-    def introduce(self, c: Any, name: bytes, pid: int, offer: object) -> None:
+    def introduce(self, c: Any, name: bytes, pid: int, offer: object) -> str:
         """Keeps a client process's first connection, and forgets the client when that ends."""
         shares_memory = offer is not None and offer == memory_offer(c)
         self._peers[name] = Peer(is_this=shares_memory and pid == os.getpid())
@@ -152,16 +167,16 @@ class Server(_Standard):  # type: ignore[misc]
             pass
         finally:
             self._forget(self._peers.pop(name))
-        sys.exit(0)
+        return _SERVED
 
-    def open_session(self, c: Any, name: bytes, thread_name: str, wants_memory: bool) -> None:
+    def open_session(self, c: Any, name: bytes, thread_name: str, wants_memory: bool) -> str:
         """Serves one thread of a client that has introduced itself."""
         peer = self._peers[name]
         threading.current_thread().name = thread_name
         if not wants_memory:
             c.send(("#RETURN", None))
             self._serve(c, peer)
-            return
+            return _SERVED
         ours, theirs = Pipe()
         with ours:
             with theirs:
@@ -172,19 +187,22 @@ class Server(_Standard):  # type: ignore[misc]
                     c.recv()  # the client has the pipe
             c.close()
             self._serve(ours, peer)
+        return _SERVED
 
-    def accept_connection(self, c: Any, name: str) -> None:
+    def accept_connection(self, c: Any, name: str) -> str:
         """Serves one thread of a client of the standard library's."""
         threading.current_thread().name = name
         c.send(("#RETURN", None))
         self._serve(c, None)
+        return _SERVED
 
-    def shutdown(self, c: Any) -> None:
+    def shutdown(self, c: Any) -> str:
         """Ends the server."""
         try:
             c.send(("#RETURN", None))
         finally:
             self.stop_event.set()
+        return _SERVED
 
     # --- sessions ----------------------------------------------------------------------------------------------------
 
@@ -197,7 +215,8 @@ class Server(_Standard):  # type: ignore[misc]
             except EOFError:
                 break
             except Exception:  # an argument cannot be made anew here, unless the session is lost and send fails too
-                kind, result = "#TRACEBACK", traceback.format_exc()
+                kind: str = "#TRACEBACK"
+                result: Any = traceback.format_exc()
             else:
                 kind, result = self._answer(peer, *request)
                 del request
@@ -259,27 +278,27 @@ class Server(_Standard):  # type: ignore[misc]
     def _call(self, peer: Peer | None, ident: str, name: str, args: Any, kwds: Any) -> Reply:
         entry = self.id_to_obj.get(ident) or self.id_to_local_proxy_obj[ident]
         obj, exposed, method_to_typeid = entry
-        kind = KINDS.get(type(obj))
-        method = _method_of(kind, obj, name) if name in exposed else None
+        method = method_of(obj, name) if name in exposed else None
         if method is None:
             return "#RETURN", self._fall_back(ident, obj, exposed, name, args, kwds)
-        place = place_of(ident)
-        seen = self._changes.number(place)
+        kind = KINDS.get(type(obj))
         try:
-            if kind is None or name in kind.reads:
+            if kind is None:
+                result, seen = method(*args, **kwds), 0
+            elif name in kind.reads:
+                seen = self._changes.number(place_of(ident))
                 result = method(*args, **kwds)
             else:
-                result, _, seen = self._change(place, method, args, kwds)
+                result, _, seen = self._change(place_of(ident), method, args, kwds)
         except Exception as error:
             return "#ERROR", error
-        typeid = method_to_typeid and method_to_typeid.get(name)
-        if typeid:
+        if method_to_typeid and name in method_to_typeid:
+            typeid = method_to_typeid[name]
             made, made_exposed = self.make(peer, typeid, result)
             return "#PROXY", (made_exposed, Token(typeid, self.address, made))
-        shape = None if kind is None else shape_of(kind, name, args)
-        if peer is None or shape is None:
+        if kind is None or name not in kind.lends or peer is None:
             return "#RETURN", result
-        return self._lend(peer, place, seen, result, shape)
+        return self._lend(peer, place_of(ident), seen, result, shape_of(kind, name, args))
 
     def _fall_back(self, ident: str, obj: Any, exposed: Any, name: str, args: Any, kwds: Any) -> Any:
         if name == "#HOLDS":
@@ -324,7 +343,7 @@ class Server(_Standard):  # type: ignore[misc]
         if name == "#GETVALUE":
             return "#RETURN", element
         kind = KINDS[type(element)]
-        method = _method_of(kind, element, name)
+        method = method_of(element, name)
         if method is None:
             raise AttributeError(f"method {name!r} of {type(element)!r} object does not exist")
         before = seen = self._changes.number(loan.place)
@@ -335,9 +354,8 @@ class Server(_Standard):  # type: ignore[misc]
                 result, before, seen = self._change(loan.place, method, args, kwds)
         except Exception as error:
             return "#ERROR", error
-        shape = shape_of(kind, name, args)
-        if shape is not None:
-            return self._lend(peer, loan.place, seen, result, shape)
+        if name in kind.lends:
+            return self._lend(peer, loan.place, seen, result, shape_of(kind, name, args))
         if name in kind.reads:
             return "#RETURN", result
         return "#CHANGED", (None if result is element else result, before, seen)
@@ -374,12 +392,6 @@ class Server(_Standard):  # type: ignore[misc]
         self.stop_event.set()
 
 
-def _method_of(kind: Kind | None, obj: Any, name: str) -> Callable[..., Any] | None:
-    addition = None if kind is None else kind.additions.get(name)
-    method: Callable[..., Any] | None = getattr(obj, name, None) if addition is None else partial(addition, obj)
-    return method
-
-
 def _says_something(trace: TracebackType | None) -> bool:
     """Whether a traceback leads beyond this file and the standard library's, like into a user's class."""
     while trace is not None:
@@ -390,42 +402,4 @@ def _says_something(trace: TracebackType | None) -> bool:
     return False
 
 
-class SharedMemoryServer(Server):
-    """Keeps the names of shared memory too, and removes that in the end."""
-
-    for_sessions = (*Server.for_sessions, "track_segment", "release_segment", "list_segments")
-
-    def __init__(self, registry: Mapping[str, Any], address: Any, authkey: bytes, serializer: str) -> None:
-        super().__init__(registry, address, authkey, serializer)
-        self._segments: list[str] = []
-
-    def track_segment(self, c: Any, segment_name: str) -> None:
-        """Removes the memory of this name in the end."""
-        self._segments.append(segment_name)
-
-    def release_segment(self, c: Any, segment_name: str) -> None:
-        """Removes the memory of this name now."""
-        from interproc.shared_memory import SharedMemory
-
-        self._segments.remove(segment_name)
-        segment = SharedMemory(segment_name)
-        segment.close()
-        segment.unlink()
-
-    def list_segments(self, c: Any) -> list[str]:
-        """The names of the memory that is kept."""
-        return list(self._segments)
-
-    def shutdown(self, c: Any) -> None:
-        """Removes all memory and ends the server."""
-        self.release_all()
-        super().shutdown(c)
-
-    def release_all(self) -> None:
-        """Removes all memory."""
-        for name in self.list_segments(None):
-            with suppress(FileNotFoundError):  # somebody unlinked it
-                self.release_segment(None, name)
-
-
-__all__ = ["Server", "SharedMemoryServer", "listener_client"]
+__all__ = ["Server", "listener_client"]

@@ -6,6 +6,7 @@ from interproc.bench.experiments.flow import Flow
 from interproc.bench.experiments.idle import Idle
 from interproc.bench.experiments.primitives import Primitive
 from interproc.bench.experiments.round_trip import RoundTrip
+from interproc.bench.experiments.served import Managed, PoolMap
 from interproc.bench.experiments.startup import Importing, Starting
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "Flow",
     "Idle",
     "Importing",
+    "Managed",
+    "PoolMap",
     "Primitive",
     "PutGet",
     "RoundTrip",
