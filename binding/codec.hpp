@@ -108,7 +108,7 @@ class Encoder {
 };
 
 // A new object; nullptr with an exception raised, which may be the unpickled object's own.
-PyObject* decode(State& state, const Taken& taken);
+PyObject* decode(State& state, Taken& taken);
 
 // A message as bytes: what send_bytes() sent, or the pickle of what send() sent. Lives no longer than the Taken.
 struct Flat {
@@ -120,7 +120,7 @@ struct Flat {
 };
 
 // False with an exception raised.
-bool flatten(State& state, const Taken& taken, Flat* flat);
+bool flatten(State& state, Taken& taken, Flat* flat);
 bool flatten(State& state, PyObject* object, Flat* flat);
 
 }  // namespace interproc::binding

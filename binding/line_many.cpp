@@ -186,7 +186,7 @@ bool Line::decode_batch(PyObject* list, const Received* received, std::size_t co
 
 PyObject* Line::decode_one(const Received& received) {
   Taken taken;
-  taken.hold(channel_, received);
+  taken.hold(channel_.get(), received);
   return decode(*state_, taken);
 }
 
