@@ -48,6 +48,21 @@ bool Encoder::text(PyObject* object, Message* message, Payload* payload) {
   return bytes(Codec::text, PyBytes_AS_STRING(owner), PyBytes_GET_SIZE(owner), message, payload);
 }
 
+bool Encoder::array(PyObject* object, Message* message, Payload* payload) {
+  switch (payload->array.make(state_, object)) {
+    case ArrayExport::Outcome::failed:
+      return false;
+    case ArrayExport::Outcome::pickle_it:
+      return pickle(object, message, payload);
+    case ArrayExport::Outcome::made:
+      break;
+  }
+  std::size_t size_bytes = payload->array.size_bytes();
+  *message = Message{static_cast<std::uint8_t>(Codec::array), payload->array.parts(), 2, size_bytes,
+                     size_bytes >= least_bytes_to_view};
+  return true;
+}
+
 bool Encoder::pickle(PyObject* object, Message* message, Payload* payload) {
   if (pickler_ == nullptr) {
     pickler_ = claim_pickler(state_);
@@ -150,7 +165,9 @@ PyObject* load(const State& state, const std::uint8_t* data, std::size_t length,
 PyObject* receive_buffer(const State& state, Taken& taken, std::uint64_t offset, const BesideEntry& entry) {
   auto size_bytes = static_cast<std::size_t>(entry.size_bytes);
   bool readonly = entry.readonly != 0;
-  if (taken.keep()) return make_buffer(state, taken.memory, taken.own + offset, size_bytes, readonly);
+  if (size_bytes >= least_bytes_to_view && taken.keep()) {
+    return make_buffer(state, taken.memory, taken.own + offset, size_bytes, readonly);
+  }
   std::shared_ptr<Memory> memory = Memory::make(size_bytes);
   if (memory == nullptr) return nullptr;
   copy_bytes(memory->data(), taken.data + offset, size_bytes);
@@ -222,9 +239,11 @@ PyObject* decode(State& state, Taken& taken) {
       return load_with_buffers(state, taken);
     case Codec::compact:
       return read_compact(state, taken.data, taken.length);
+    case Codec::array:
+      return load_array(state, taken);
   }
   return raise_damaged(state, "codec of a message", static_cast<std::uint64_t>(taken.codec),
-                       static_cast<std::uint64_t>(Codec::compact));
+                       static_cast<std::uint64_t>(Codec::array));
 }
 
 // --- messages to bytes -----------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ class Batch {
     encoder_.forget();
     for (std::size_t i = 0; i < count_; i++) {
       payloads_[i].owner = Ref();
+      payloads_[i].array.release();
       objects_[i] = Ref();
     }
     count_ = 0;

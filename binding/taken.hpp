@@ -23,7 +23,11 @@ enum class Codec : std::uint8_t {
   pickle_with_buffers = 8,
   raw = 9,  // from send_bytes()
   compact = 10,
+  array = 11,
 };
+
+// Smaller buffers are copied out of their block: that costs less than keeping it.
+inline constexpr std::size_t least_bytes_to_view = 16 * 1024;
 
 // A message that arrives in pieces, and how far it has come.
 struct Arrival {
