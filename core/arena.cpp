@@ -31,10 +31,23 @@ std::uint64_t class_bytes(std::uint32_t size_class) {
   return (std::uint64_t{4} + size_class % 4) << (size_class / 4 + 6);
 }
 
-bool Arena::can_hold(std::uint64_t payload_bytes) const {
-  std::uint64_t limit = std::min(memory_.arena_bytes - cache_line, memory_.max_bytes);
-  if (payload_bytes > limit) return false;
-  return class_bytes(size_class_of(payload_bytes + sizeof(BlockHeader))) + 2 * chunk_bytes <= limit;
+std::uint64_t Arena::most_kept_bytes() const {
+  return std::min(memory_.arena_bytes - cache_line, memory_.max_bytes) / 2;
+}
+
+bool Arena::can_hold(const Wanted& wanted) const {
+  std::uint64_t limit = most_kept_bytes();
+  if (!wanted.in_place) limit = std::min(limit, memory_.max_unread_bytes);
+  if (wanted.payload_bytes > limit) return false;
+  return class_bytes(size_class_of(wanted.payload_bytes + sizeof(BlockHeader))) + 2 * chunk_bytes <= limit;
+}
+
+bool Arena::has_room(std::uint64_t bytes, bool in_place) const {
+  const ChannelControl& control = *memory_.control;
+  std::uint64_t used = control.arena_used + bytes + std::uint64_t{control.chunks_used} * chunk_bytes;
+  if (used > memory_.max_bytes) return false;
+  if (used - std::min(used, control.arena_taken) <= memory_.max_unread_bytes) return true;
+  return in_place && control.arena_used <= control.arena_taken;
 }
 
 Arena::Found Arena::look_up(std::uint64_t block, std::uint64_t payload_bytes) const {
@@ -48,12 +61,11 @@ Arena::Found Arena::look_up(std::uint64_t block, std::uint64_t payload_bytes) co
   return {header, size_class};
 }
 
-Status Arena::allocate(std::uint64_t payload_bytes, std::uint32_t token, std::uint64_t* block, bool* unbacked,
-                       Fault* fault) {
+Status Arena::allocate(const Wanted& wanted, std::uint32_t token, std::uint64_t* block, bool* unbacked, Fault* fault) {
   ChannelControl& control = *memory_.control;
+  std::uint64_t payload_bytes = wanted.payload_bytes;
   std::uint32_t size_class = size_class_of(payload_bytes + sizeof(BlockHeader));
-  std::uint64_t used = control.arena_used + std::uint64_t{control.chunks_used} * chunk_bytes;
-  if (used + class_bytes(size_class) > memory_.max_bytes) return Status::full;
+  if (!has_room(class_bytes(size_class), wanted.in_place)) return Status::full;
   *unbacked = false;
   std::uint64_t found = pop_free(size_class);
   if (found == no_block) {
@@ -158,6 +170,11 @@ void Arena::free(std::uint64_t block) {
   header->co_owner = owner_none;
   if (header->flags & block_unbacked)
     control.arena_backed = std::min(control.arena_backed, block + sizeof(BlockHeader));
+  if (header->flags & block_taken) {
+    header->flags &= ~block_taken;
+    control.arena_taken -= std::min(control.arena_taken, bytes);
+    if (control.blocks_taken > 0) control.blocks_taken--;
+  }
   control.arena_used -= std::min(control.arena_used, bytes);
   if (control.blocks_used > 0) control.blocks_used--;
   if (control.blocks_used == 0) {
@@ -167,6 +184,28 @@ void Arena::free(std::uint64_t block) {
   header->next_free = control.free_lists[size_class];
   control.free_lists[size_class] = block;
   control.arena_free += bytes;
+}
+
+bool Arena::take(std::uint64_t block, std::uint32_t token) {
+  ChannelControl& control = *memory_.control;
+  auto [header, size_class] = look_up(block, 0);
+  if (header == nullptr) return false;
+  header->owner = token;
+  header->flags |= block_taken;
+  control.arena_taken += class_bytes(size_class);
+  control.blocks_taken++;
+  control.counters.most_taken_bytes = std::max(control.counters.most_taken_bytes, control.arena_taken);
+  return control.arena_taken <= most_kept_bytes();
+}
+
+void Arena::hand_over(std::uint32_t from, std::uint32_t to) {
+  std::uint64_t end = std::min(memory_.control->arena_end, memory_.arena_bytes);
+  for (std::uint64_t block = cache_line; block < end;) {
+    auto [header, size_class] = look_up(block, 0);
+    if (header == nullptr) return;
+    if (header->owner == from && (header->flags & block_taken) != 0) header->owner = to;
+    block += class_bytes(size_class);
+  }
 }
 
 void Arena::drop_owner(std::uint64_t block) {
@@ -211,6 +250,8 @@ void Arena::start_again() {
     control.arena_free = 0;
   }
   control.arena_used = 0;
+  control.arena_taken = 0;
+  control.blocks_taken = 0;
   control.arena_end = cache_line;
 }
 
@@ -227,17 +268,22 @@ void Arena::begin_rebuild() {
   memset(control.free_lists, 0, sizeof control.free_lists);
   control.arena_free = 0;
   control.arena_used = 0;
+  control.arena_taken = 0;
   control.blocks_used = 0;
+  control.blocks_taken = 0;
 }
 
-void Arena::keep(std::uint64_t bytes) {
+void Arena::keep(std::uint64_t bytes, std::uint32_t flags) {
   memory_.control->arena_used += bytes;
   memory_.control->blocks_used++;
+  if ((flags & block_taken) == 0) return;
+  memory_.control->arena_taken += bytes;
+  memory_.control->blocks_taken++;
 }
 
 void Arena::drop(std::uint64_t block, BlockHeader& header, std::uint32_t size_class) {
   header.owner = owner_none;
-  header.flags |= block_unbacked;  // unknown after a death: reserve again before use
+  header.flags = block_unbacked;  // unknown after a death: reserve again before use
   memory_.control->arena_backed = std::min(memory_.control->arena_backed, block + sizeof(BlockHeader));
   header.next_free = memory_.control->free_lists[size_class];
   memory_.control->free_lists[size_class] = block;

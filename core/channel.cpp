@@ -43,6 +43,21 @@ Channel::~Channel() {
   leave();
 }
 
+void Channel::leave_views() {
+  std::uint64_t mine = membership_.load(std::memory_order_relaxed);
+  if ((mine >> token_bits) != platform::process_epoch()) return;
+  std::uint32_t old = token();
+  std::uint32_t kept = 0;
+  Fault ignored;
+  if (join_participants(memory_.participants, &kept) != Status::ok) return;  // the table is full: stays what it was
+  if (enter(true, &ignored) != Status::ok) return;
+  arena_.hand_over(old, kept);
+  membership_.store((mine >> token_bits) << token_bits | kept, std::memory_order_release);
+  forget_participants(&old, 1);
+  doorbell_.close();
+  leave();
+}
+
 // --- membership and lock ---------------------------------------------------------------------------------------------
 
 std::uint32_t Channel::token() const {
@@ -324,6 +339,8 @@ Channel::Statistics Channel::statistics(Fault* fault) {
       control.arena_touched + std::uint64_t{control.chunks_used + control.warm_chunk_count} * chunk_bytes;
   result.blocks_used = control.blocks_used;
   result.chunks_used = control.chunks_used;
+  result.taken_bytes = control.arena_taken;
+  result.blocks_taken = control.blocks_taken;
   Claim claim;
   for (std::uint32_t place = 0; next_participant(memory_.participants, &place, &claim); place++) result.participants++;
   leave();

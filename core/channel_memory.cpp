@@ -33,6 +33,8 @@ std::uint64_t plan_channel(const ChannelOptions& options, std::uint32_t channel_
   control->max_items = options.max_items;
   control->max_bytes = options.max_bytes != 0 ? options.max_bytes : platform::physical_bytes() / 2;
   control->max_bytes = std::max(control->max_bytes, least_max_bytes);
+  control->max_unread_bytes = options.max_unread_bytes != 0 ? options.max_unread_bytes : control->max_bytes;
+  control->max_unread_bytes = std::clamp(control->max_unread_bytes, least_max_bytes, control->max_bytes);
   std::uint64_t region = round_to_page(region_bytes(options, control->max_bytes) / channel_count);
   std::uint64_t chunk_count = region / chunk_bytes;
   if (options.max_items != 0) {
@@ -71,6 +73,7 @@ Status check_channel(const Segment& segment, std::uint32_t index, ChannelMemory*
   seen.control = control;
   seen.max_items = control->max_items;
   seen.max_bytes = control->max_bytes;
+  seen.max_unread_bytes = control->max_unread_bytes;
   seen.chunk_count = control->chunk_count;
   seen.directory_mask = control->directory_mask;
   seen.arena_bytes = control->arena_bytes;

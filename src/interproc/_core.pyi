@@ -42,7 +42,15 @@ class Sink:
 @final
 class Segment:
     @classmethod
-    def create(cls, *, channels: int = 1, max_items: int = 0, max_bytes: int = 0, virtual_bytes: int = 0) -> Self: ...
+    def create(
+        cls,
+        *,
+        channels: int = 1,
+        max_items: int = 0,
+        max_bytes: int = 0,
+        max_unread_bytes: int = 0,
+        virtual_bytes: int = 0,
+    ) -> Self: ...
     @classmethod
     def attach(cls, fd: int, uuid: bytes | None = None) -> Self: ...
     def fileno(self) -> int: ...
