@@ -55,6 +55,9 @@ struct Taken {
   Taken() {}  // NOLINT: the rest is filled by whoever takes
   ~Taken() {
     if (block != no_block) release();
+    if (channel == nullptr || length <= slot_inline_bytes || !channel->is_too_warm()) return;
+    Unlocked unlocked;
+    channel->cool_down();
   }
   Taken(const Taken&) = delete;
   Taken& operator=(const Taken&) = delete;

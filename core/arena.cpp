@@ -12,8 +12,11 @@ namespace interproc {
 namespace {
 
 constexpr std::uint64_t least_block_bytes = 256;
-// Idle memory an arena keeps, so that a steady stream of big messages finds warm pages.
-constexpr std::uint64_t warm_bytes = std::uint64_t{128} << 20;
+// While blocks are alive, idle ones may keep this many times what an idle arena keeps.
+constexpr std::uint64_t warm_while_busy = 4;
+// An arena that has emptied twice within this time is a line of big messages that comes and goes: it keeps what it needed
+// both times, until somebody has slept.
+constexpr std::uint64_t cycle_ns = 1'000'000'000;
 constexpr std::uint64_t trim_step_bytes = std::uint64_t{4} << 20;
 constexpr std::uint64_t reserve_step_bytes = std::uint64_t{1} << 20;
 
@@ -231,7 +234,7 @@ void Arena::drop_co_owner(std::uint64_t block) {
 
 bool Arena::should_cool(std::uint64_t block) const {
   auto [header, size_class] = look_up(block, 0);
-  if (header == nullptr || memory_.control->arena_free < warm_bytes) return false;
+  if (header == nullptr || memory_.control->arena_free / warm_while_busy < memory_.warm_bytes) return false;
   return class_bytes(size_class) >= large_block_bytes;
 }
 
@@ -252,7 +255,20 @@ void Arena::start_again() {
   control.arena_used = 0;
   control.arena_taken = 0;
   control.blocks_taken = 0;
+  if (control.arena_touched > memory_.warm_bytes) [[unlikely]]
+    plan_trim();
   control.arena_end = cache_line;
+}
+
+void Arena::plan_trim() {
+  ChannelControl& control = *memory_.control;
+  std::uint64_t now_ns = platform::monotonic_ns();
+  bool cycles = now_ns - control.arena_emptied_ns < cycle_ns;
+  std::uint64_t needed = cycles ? std::min(control.arena_end, control.arena_last_peak) : 0;
+  std::uint64_t keep = std::max({needed, memory_.warm_bytes, std::uint64_t{1}});
+  control.arena_last_peak = control.arena_end;
+  control.arena_emptied_ns = now_ns;
+  if (control.arena_touched > keep) control.arena_keep.store(keep, std::memory_order_relaxed);
 }
 
 bool Arena::names(const Ring& ring, std::uint64_t block, const BlockHeader& header) const {
@@ -300,11 +316,15 @@ bool Arena::trim(std::uint64_t keep_bytes) {
   std::uint64_t end = std::min(control.arena_end, memory_.arena_bytes);
   std::uint64_t touched = to_page(std::min(control.arena_touched, memory_.arena_bytes));
   std::uint64_t keep = to_page(std::max(end, keep_bytes));
-  if (touched <= keep) return false;
+  if (touched <= keep) {
+    control.arena_keep.store(0, std::memory_order_relaxed);
+    return false;
+  }
   std::uint64_t from = std::max(keep, touched - std::min(touched, trim_step_bytes));
   platform::give_back(memory_.segment->fd(), memory_.arena_at + from, touched - from);
   control.arena_touched = from;
   control.arena_backed = std::min(control.arena_backed, from);
+  if (from <= keep) control.arena_keep.store(0, std::memory_order_relaxed);
   return from > keep;
 }
 

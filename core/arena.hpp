@@ -104,6 +104,8 @@ class Arena {
   // Room for chunks of the ring, or for blocks, of this size.
   bool has_room(std::uint64_t bytes, bool in_place = false) const;
 
+  // How much of the idle memory should be kept from now on; 0: as it is. Also without the lock.
+  std::uint64_t kept_warm() const { return memory_.control->arena_keep.load(std::memory_order_relaxed); }
   // Gives idle memory beyond `keep_bytes` back, at most 4 MiB a call. True if more is left to do.
   bool trim(std::uint64_t keep_bytes);
 
@@ -119,6 +121,7 @@ class Arena {
   void drop(std::uint64_t block, BlockHeader& header, std::uint32_t size_class);
   void end_rebuild();
   void start_again();
+  void plan_trim();
 
   const ChannelMemory& memory_;
 };

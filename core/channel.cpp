@@ -15,8 +15,7 @@ constexpr std::uint32_t token_bits = 30;
 constexpr std::uint32_t token_mask = (1u << token_bits) - 1;
 constexpr std::uint32_t most_dead_at_once = 64;
 
-// What an idle channel keeps warm.
-constexpr std::uint64_t idle_arena_bytes = std::uint64_t{32} << 20;
+// What an idle channel keeps warm, besides warm_bytes.
 constexpr std::uint32_t idle_chunks = 128;
 
 // Looking for the dead costs microseconds per participant: a crowd of idle sleepers shares one look a second.
@@ -163,9 +162,19 @@ void Channel::keep_house() {
   for (bool more = true; more;) {
     Fault ignored;
     if (enter(true, &ignored) != Status::ok) return;
-    more = arena_.trim(idle_arena_bytes);
+    more = arena_.trim(memory_.warm_bytes);
     ring_.trim(idle_chunks);
     more = more || memory_.control->warm_chunk_count > idle_chunks;
+    leave();
+  }
+}
+
+void Channel::cool_down() {
+  for (bool more = true; more;) {
+    Fault ignored;
+    if (enter(true, &ignored) != Status::ok) return;
+    std::uint64_t keep = arena_.kept_warm();
+    more = keep != 0 && arena_.trim(keep);
     leave();
   }
 }

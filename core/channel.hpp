@@ -108,6 +108,10 @@ class Channel : public std::enable_shared_from_this<Channel> {
   // Gives a block back. Never sleeps, never fails: where the lock is busy the block is given back by the next operation
   // of this process.
   void release(std::uint64_t block);
+  // After taking or releasing: whether the last message of a burst has gone, so that memory should go back to the system.
+  bool is_too_warm() const { return arena_.kept_warm() != 0; }
+  // Gives it back; takes a quarter of a second per GiB.
+  void cool_down();
   // Copies the next piece of a stream. ok (piece in `*size_bytes`, > 0), interrupted, timed_out, aborted, faults.
   Status read_stream(const Received& received, std::uint64_t offset, std::uint8_t* destination, std::size_t capacity,
                      std::size_t* size_bytes, Wait wait, Fault* fault);

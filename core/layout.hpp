@@ -135,6 +135,7 @@ struct ChannelControl {
   // Written once by the creator.
   std::uint64_t max_items;         // 0 = unbounded
   std::uint64_t max_bytes;         // of ring chunks and blocks in use together
+  std::uint64_t warm_bytes;        // of idle blocks keep their memory
   std::uint64_t max_unread_bytes;  // of those, without the blocks that receivers keep
   std::uint64_t participants_offset, directory_offset, links_offset, chunks_offset, arena_offset;  // from the channel
   std::uint64_t arena_bytes;
@@ -169,8 +170,12 @@ struct ChannelControl {
   std::uint64_t arena_used;                     // bytes in live blocks, headers included; lock
   std::uint64_t arena_taken;                    // of these, in blocks that receivers keep; lock
   std::uint64_t arena_free;                     // bytes in free lists that hold memory; lock
-  std::uint64_t blocks_used;                    // lock
-  std::uint64_t blocks_taken;                   // lock
+  std::uint64_t
+      arena_last_peak;  // arena_end when last nothing was alive any more, with more than warm_bytes touched; lock
+  std::uint64_t arena_emptied_ns;  // when that was; lock
+  Shared64 arena_keep;             // != 0: memory from here on should go back to the system now; lock
+  std::uint64_t blocks_used;       // lock
+  std::uint64_t blocks_taken;      // lock
   Counters counters;
   std::uint64_t free_lists[size_class_count];  // heads, block references; lock
 };

@@ -15,10 +15,11 @@
 namespace interproc {
 
 struct ChannelOptions {
-  std::uint64_t max_items = 0;         // 0 = unbounded
-  std::uint64_t max_bytes = 0;         // 0 = half of the machine's memory; at least 64 KiB
-  std::uint64_t max_unread_bytes = 0;  // of max_bytes, for what nobody has taken yet; 0 = all of it
-  std::uint64_t virtual_bytes = 0;     // address space for each of ring and arena; 0 = by machine and RLIMIT_AS
+  std::uint64_t max_items = 0;            // 0 = unbounded
+  std::uint64_t max_bytes = 0;            // 0 = half of the machine's memory; at least 64 KiB
+  std::uint64_t max_unread_bytes = 0;     // of max_bytes, for what nobody has taken yet; 0 = all of it
+  std::uint64_t warm_bytes = UINT64_MAX;  // memory that idle blocks keep; UINT64_MAX = 32 MiB
+  std::uint64_t virtual_bytes = 0;        // address space for each of ring and arena; 0 = by machine and RLIMIT_AS
 };
 
 class ViewSpace;

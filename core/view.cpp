@@ -139,7 +139,9 @@ std::shared_ptr<View> View::make(Channel* channel, const std::uint8_t* data, std
 }
 
 View::~View() {
-  if (LiveViews::remove(this)) channel_->release(block_);
+  if (!LiveViews::remove(this)) return;
+  channel_->release(block_);
+  if (channel_->is_too_warm()) channel_->cool_down();
 }
 
 }  // namespace interproc

@@ -249,3 +249,35 @@ FORK_TEST(a_killed_receivers_blocks_come_back) {
   CHECK_EQ(statistics(*channel).blocks_used, 0);
   CHECK_EQ(statistics(*channel).blocks_taken, 0);
 }
+
+TEST(after_a_burst_the_last_to_go_gives_the_memory_back) {
+  for (bool viewed : {false, true}) {
+    auto channel = make_channel();
+    const std::uint64_t count = 24;
+    const Bytes bytes = pattern(8 * mega - 200);
+    for (std::uint64_t i = 0; i < count; i++) CHECK_EQ(put(*channel, bytes), Status::ok);
+    CHECK(resident_bytes(channel->segment()) > 180 * mega);
+    std::vector<std::shared_ptr<View>> views;
+    for (std::uint64_t i = 0; i < count; i++) {
+      if (viewed) {
+        views.push_back(view(*channel));
+      } else {
+        channel->release(take(*channel).block);
+      }
+    }
+    views.clear();
+    if (channel->is_too_warm()) channel->cool_down();
+    CHECK(!channel->is_too_warm());
+    CHECK(resident_bytes(channel->segment()) < 34 * mega);
+    expect(*channel, (put(*channel, bytes), bytes));
+  }
+}
+
+TEST(what_comes_and_goes_again_and_again_stays_warm) {
+  auto channel = make_channel({.warm_bytes = mega});
+  const Bytes bytes = pattern(8 * mega - 200);
+  for (int i = 0; i < 3; i++) pass(*channel, bytes);
+  CHECK(resident_bytes(channel->segment()) >= 8 * mega);
+  ChannelTestAccess::keep_house(*channel);
+  CHECK(resident_bytes(channel->segment()) < 3 * mega);
+}

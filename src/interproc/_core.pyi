@@ -49,6 +49,7 @@ class Segment:
         max_items: int = 0,
         max_bytes: int = 0,
         max_unread_bytes: int = 0,
+        warm_bytes: int = 32 * 2**20,
         virtual_bytes: int = 0,
     ) -> Self: ...
     @classmethod
