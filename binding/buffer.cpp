@@ -16,7 +16,7 @@ constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
 
 struct BufferObject {
   PyObject ob_base;
-  std::shared_ptr<Memory> memory;
+  std::shared_ptr<void> memory;
   std::uint8_t* data;
   Py_ssize_t size_bytes;
   int readonly;
@@ -48,7 +48,13 @@ PyObject* get_readonly(PyObject* self, void*) {
 
 void dealloc(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
-  reinterpret_cast<BufferObject*>(self)->memory.~shared_ptr();
+  auto* buffer = reinterpret_cast<BufferObject*>(self);
+  if (static_cast<std::size_t>(buffer->size_bytes) > most_bytes_with_gil) {
+    Unlocked unlocked;  // large memory may go back to the system, which takes a while
+    buffer->memory.~shared_ptr();
+  } else {
+    buffer->memory.~shared_ptr();
+  }
   type->tp_free(self);
   Py_DECREF(type);
 }
@@ -101,12 +107,12 @@ Memory::~Memory() {
   }
 }
 
-PyObject* make_buffer(const State& state, std::shared_ptr<Memory> memory, std::uint8_t* data, std::size_t size_bytes,
+PyObject* make_buffer(const State& state, std::shared_ptr<void> memory, std::uint8_t* data, std::size_t size_bytes,
                       bool readonly) {
   PyObject* self = state.buffer_type->tp_alloc(state.buffer_type, 0);
   if (self == nullptr) return nullptr;
   auto* buffer = reinterpret_cast<BufferObject*>(self);
-  new (&buffer->memory) std::shared_ptr<Memory>(std::move(memory));
+  new (&buffer->memory) std::shared_ptr<void>(std::move(memory));
   buffer->data = data;
   buffer->size_bytes = static_cast<Py_ssize_t>(size_bytes);
   buffer->readonly = readonly;

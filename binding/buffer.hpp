@@ -1,4 +1,6 @@
-// Memory and Buffer: what a receiver gets for a buffer that travelled beside its pickle; its own, shared with nobody.
+// Memory and Buffer: what a receiver gets for a buffer that travelled beside its pickle; its own, shared with nobody. Either
+// a view of the block that it came in, which goes back to the sender's channel with the last object that uses it, or
+// private memory.
 #pragma once
 
 #include <cstddef>
@@ -31,8 +33,8 @@ class Memory {
   std::size_t mapped_bytes_;  // 0 = from the heap
 };
 
-// A Python object with the buffer protocol over a part of `memory`.
-PyObject* make_buffer(const State& state, std::shared_ptr<Memory> memory, std::uint8_t* data, std::size_t size_bytes,
+// A Python object with the buffer protocol over a part of `memory`: a Memory or a View.
+PyObject* make_buffer(const State& state, std::shared_ptr<void> memory, std::uint8_t* data, std::size_t size_bytes,
                       bool readonly);
 
 // An uninitialised bytes object, in huge pages where it is large and the system has them: touching it the first time is

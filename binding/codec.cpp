@@ -48,6 +48,21 @@ bool Encoder::text(PyObject* object, Message* message, Payload* payload) {
   return bytes(Codec::text, PyBytes_AS_STRING(owner), PyBytes_GET_SIZE(owner), message, payload);
 }
 
+bool Encoder::array(PyObject* object, Message* message, Payload* payload) {
+  switch (payload->array.make(state_, object)) {
+    case ArrayExport::Outcome::failed:
+      return false;
+    case ArrayExport::Outcome::pickle_it:
+      return pickle(object, message, payload);
+    case ArrayExport::Outcome::made:
+      break;
+  }
+  std::size_t size_bytes = payload->array.size_bytes();
+  *message = Message{static_cast<std::uint8_t>(Codec::array), payload->array.parts(), 2, size_bytes,
+                     size_bytes >= least_bytes_to_view};
+  return true;
+}
+
 bool Encoder::pickle(PyObject* object, Message* message, Payload* payload) {
   if (pickler_ == nullptr) {
     pickler_ = claim_pickler(state_);
@@ -118,7 +133,7 @@ bool Encoder::seal(std::size_t first_part, Message* message, Payload* payload) {
   sink->beside.cut(0);
   payload->first_part = first_part;
   *message = Message{static_cast<std::uint8_t>(Codec::pickle_with_buffers), nullptr, sink->parts.count() - first_part,
-                     static_cast<std::size_t>(size_bytes)};
+                     static_cast<std::size_t>(size_bytes), true};
   return true;
 }
 
@@ -146,12 +161,12 @@ PyObject* load(const State& state, const std::uint8_t* data, std::size_t length,
   return PyObject_Vectorcall(state.hook(Hook::loads), arguments, 1, state.loads_keywords);
 }
 
-// A buffer of the receiver's own: a part of the message's memory if that is private, else a copy.
-PyObject* receive_buffer(const State& state, const Taken& taken, std::uint64_t offset, const BesideEntry& entry) {
+// A buffer of the receiver's own: a part of the message where that is, else a copy.
+PyObject* receive_buffer(const State& state, Taken& taken, std::uint64_t offset, const BesideEntry& entry) {
   auto size_bytes = static_cast<std::size_t>(entry.size_bytes);
   bool readonly = entry.readonly != 0;
-  if (taken.memory != nullptr) {
-    return make_buffer(state, taken.memory, taken.memory->data() + offset, size_bytes, readonly);
+  if (size_bytes >= least_bytes_to_view && taken.keep()) {
+    return make_buffer(state, taken.memory, taken.own + offset, size_bytes, readonly);
   }
   std::shared_ptr<Memory> memory = Memory::make(size_bytes);
   if (memory == nullptr) return nullptr;
@@ -160,7 +175,7 @@ PyObject* receive_buffer(const State& state, const Taken& taken, std::uint64_t o
   return make_buffer(state, std::move(memory), data, size_bytes, readonly);
 }
 
-PyObject* load_with_buffers(const State& state, const Taken& taken) {
+PyObject* load_with_buffers(const State& state, Taken& taken) {
   std::uint64_t left = taken.length;
   BesideHeader header;
   if (left < sizeof header) return raise_damaged(state, "length of a message with buffers", left, sizeof header);
@@ -192,7 +207,7 @@ PyObject* load_with_buffers(const State& state, const Taken& taken) {
 
 }  // namespace
 
-PyObject* decode(State& state, const Taken& taken) {
+PyObject* decode(State& state, Taken& taken) {
   switch (taken.codec) {
     case Codec::none:
       Py_RETURN_NONE;
@@ -224,9 +239,11 @@ PyObject* decode(State& state, const Taken& taken) {
       return load_with_buffers(state, taken);
     case Codec::compact:
       return read_compact(state, taken.data, taken.length);
+    case Codec::array:
+      return load_array(state, taken);
   }
   return raise_damaged(state, "codec of a message", static_cast<std::uint64_t>(taken.codec),
-                       static_cast<std::uint64_t>(Codec::compact));
+                       static_cast<std::uint64_t>(Codec::array));
 }
 
 // --- messages to bytes -----------------------------------------------------------------------------------------------
@@ -238,7 +255,7 @@ PyObject* Flat::to_bytes() const {
   return copy.release();
 }
 
-bool flatten(State& state, const Taken& taken, Flat* flat) {
+bool flatten(State& state, Taken& taken, Flat* flat) {
   if (taken.codec != Codec::raw && taken.codec != Codec::pickle) {
     Ref object(decode(state, taken));
     return object && flatten(state, object.get(), flat);

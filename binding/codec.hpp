@@ -1,7 +1,7 @@
 // Objects to messages and back.
 //
 // Exact None, bool, 64-bit int, float, str and bytes travel under a tag of their own, small containers of them as compact.hpp
-// says. Everything else is pickled; large buffers then travel beside the pickle:
+// says, arrays of numbers as arrays.hpp says. Everything else is pickled; large buffers then travel beside the pickle:
 //
 //   BesideHeader | BesideEntry[buffer_count] | the pickle | each buffer, at the next multiple of 64 bytes
 //
@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "arrays.hpp"
 #include "compact.hpp"
 #include "picklers.hpp"
 #include "taken.hpp"
@@ -23,6 +24,7 @@ struct Payload {
   std::uint8_t number[8];
   Ref owner;
   std::size_t first_part;  // of the pickle, in the sink
+  ArrayExport array;
 };
 
 inline constexpr std::size_t scratch_bytes = 8192;
@@ -69,6 +71,7 @@ class Encoder {
         return bytes(Codec::compact, data, static_cast<Py_ssize_t>(size_bytes), message, payload);
       }
     }
+    if (is_array(state_, object)) return array(object, message, payload);
     return pickle(object, message, payload);
   }
 
@@ -96,6 +99,7 @@ class Encoder {
     std::size_t room = sizeof scratch_ - scratch_used_;
     return room < copy_under_lock_bytes ? room : copy_under_lock_bytes;
   }
+  bool array(PyObject* object, Message* message, Payload* payload);
   bool text(PyObject* object, Message* message, Payload* payload);
   bool pickle(PyObject* object, Message* message, Payload* payload);
   bool pickle_by_value(PyObject* object, std::size_t first_part, std::size_t held_count);
@@ -108,7 +112,7 @@ class Encoder {
 };
 
 // A new object; nullptr with an exception raised, which may be the unpickled object's own.
-PyObject* decode(State& state, const Taken& taken);
+PyObject* decode(State& state, Taken& taken);
 
 // A message as bytes: what send_bytes() sent, or the pickle of what send() sent. Lives no longer than the Taken.
 struct Flat {
@@ -120,7 +124,7 @@ struct Flat {
 };
 
 // False with an exception raised.
-bool flatten(State& state, const Taken& taken, Flat* flat);
+bool flatten(State& state, Taken& taken, Flat* flat);
 bool flatten(State& state, PyObject* object, Flat* flat);
 
 }  // namespace interproc::binding

@@ -10,23 +10,24 @@ bool Line::join(std::shared_ptr<Segment> segment, std::uint64_t index) {
     PyErr_Format(PyExc_ValueError, "there is no channel %llu", static_cast<unsigned long long>(index));
     return false;
   }
-  auto channel = std::make_unique<Channel>(std::move(segment), static_cast<std::uint32_t>(index));
+  auto channel = std::make_shared<Channel>(std::move(segment), static_cast<std::uint32_t>(index));
   Fault fault;
   Status status = channel->check(&fault);
   if (status != Status::ok) {
     raise(*state_, status, fault);
     return false;
   }
-  channel_ = channel.release();
+  channel_ = std::move(channel);
   return true;
 }
 
 void Line::leave() {
   leftover_.drop();
   if (channel_ == nullptr) return;
-  Channel* channel = std::exchange(channel_, nullptr);
+  std::shared_ptr<Channel> channel = std::move(channel_);
   Unlocked unlocked;
-  delete channel;
+  if (channel.use_count() > 1) channel->leave_views();
+  channel.reset();
 }
 
 void Line::wake_all() {
@@ -107,7 +108,7 @@ bool Line::take_slowly(Status status, const Received& first, const Fault& fault,
     std::size_t count = 0;
     if (!await(&received, 1, taken->buffer, sizeof taken->buffer, deadline_ns, status, fault, &count)) return false;
     if (!received.stream) {
-      taken->hold(channel_, received);
+      taken->hold(channel_.get(), received);
       return true;
     }
     auto arrival = std::make_unique<Arrival>();
@@ -144,7 +145,7 @@ PyObject* Line::wait_for(Status (Channel::*condition)(Wait, Fault*), std::uint64
     Status status = Status::ok;
     {
       Unlocked unlocked;
-      status = (channel_->*condition)(Wait{deadline_ns}, &fault);
+      status = (channel()->*condition)(Wait{deadline_ns}, &fault);
     }
     if (status == Status::ok || status == Status::shut_down) Py_RETURN_TRUE;
     if (status == Status::timed_out) Py_RETURN_FALSE;

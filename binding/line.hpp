@@ -33,7 +33,7 @@ class Line {
   bool join(std::shared_ptr<Segment> segment, std::uint64_t index);
   // Leaves the channel, and drops what was left over.
   void leave();
-  Channel* channel() const { return channel_; }  // nullptr before join and after leave
+  Channel* channel() const { return channel_.get(); }  // nullptr before join and after leave
   void wake_all();
   void drop_leftover() { leftover_.drop(); }
   // Keeps an armed doorbell readable as long as something is left over.
@@ -51,7 +51,7 @@ class Line {
       Fault fault;
       Status status = channel_->try_get(&received, taken->buffer, sizeof taken->buffer, false, &fault);
       if (status == Status::ok && !received.stream) {
-        taken->hold(channel_, received);
+        taken->hold(channel_.get(), received);
         return true;
       }
       return take_slowly(status, received, fault, taken, deadline_ns);
@@ -99,7 +99,7 @@ class Line {
   PyObject* wait_for(Status (Channel::*condition)(Wait, Fault*), std::uint64_t deadline_ns);
 
   State* state_ = nullptr;
-  Channel* channel_ = nullptr;
+  std::shared_ptr<Channel> channel_;
   PyObject* self_ = nullptr;
   Look look_ = nullptr;
   Hook full_ = Hook::Full;

@@ -35,6 +35,7 @@ class Batch {
     encoder_.forget();
     for (std::size_t i = 0; i < count_; i++) {
       payloads_[i].owner = Ref();
+      payloads_[i].array.release();
       objects_[i] = Ref();
     }
     count_ = 0;
@@ -186,7 +187,7 @@ bool Line::decode_batch(PyObject* list, const Received* received, std::size_t co
 
 PyObject* Line::decode_one(const Received& received) {
   Taken taken;
-  taken.hold(channel_, received);
+  taken.hold(channel_.get(), received);
   return decode(*state_, taken);
 }
 

@@ -84,8 +84,14 @@ int execute(PyObject* module) {
   state->loads_keywords = Py_BuildValue("(s)", "buffers");
   state->dispatch_table_name = PyUnicode_InternFromString("dispatch_table");
   state->closed_error_name = PyUnicode_InternFromString("_closed_error");
+  state->numpy_name = PyUnicode_InternFromString("numpy");
+  state->dtype_name = PyUnicode_InternFromString("dtype");
+  state->fortran_order = PyUnicode_InternFromString("F");
+  state->zero = PyLong_FromLong(0);
   bool made = state->loads_keywords != nullptr && state->dispatch_table_name != nullptr &&
-              state->closed_error_name != nullptr && add_type(module, make_sink_type(module), &state->sink_type) &&
+              state->closed_error_name != nullptr && state->numpy_name != nullptr && state->dtype_name != nullptr &&
+              state->fortran_order != nullptr && state->zero != nullptr &&
+              add_type(module, make_sink_type(module), &state->sink_type) &&
               add_type(module, make_buffer_type(module), &state->buffer_type) &&
               add_type(module, make_segment_type(module), &state->segment_type) &&
               add_type(module, make_queue_type(module), &state->queue_type) &&
@@ -108,6 +114,8 @@ int traverse(PyObject* module, visitproc visit, void* arg) {
     int result = traverse_pickler(idle.load(std::memory_order_relaxed), visit, arg);
     if (result != 0) return result;
   }
+  Py_VISIT(state->array_type);
+  for (PyObject* dtype : state->array_dtypes) Py_VISIT(dtype);
   Py_VISIT(state->sink_type);
   Py_VISIT(state->buffer_type);
   Py_VISIT(state->segment_type);
@@ -127,6 +135,8 @@ int clear(PyObject* module) {
   for (std::atomic<ReusedPickler*>& idle : state->idle_picklers) free_pickler(idle.exchange(nullptr));
   for (PyObject*& hook : state->hooks) Py_CLEAR(hook);
   unwatch_reducers(*state);
+  Py_CLEAR(state->array_type);
+  for (PyObject*& dtype : state->array_dtypes) Py_CLEAR(dtype);
   Py_CLEAR(state->sink_type);
   Py_CLEAR(state->buffer_type);
   Py_CLEAR(state->segment_type);
@@ -141,6 +151,10 @@ int clear(PyObject* module) {
   Py_CLEAR(state->loads_keywords);
   Py_CLEAR(state->dispatch_table_name);
   Py_CLEAR(state->closed_error_name);
+  Py_CLEAR(state->numpy_name);
+  Py_CLEAR(state->dtype_name);
+  Py_CLEAR(state->fortran_order);
+  Py_CLEAR(state->zero);
   return 0;
 }
 

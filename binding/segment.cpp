@@ -31,11 +31,13 @@ PyObject* wrap(PyTypeObject* type, std::shared_ptr<Segment> segment) {
 }
 
 PyObject* create(PyObject* kind, PyObject* arguments, PyObject* keywords) {
-  static const char* names[] = {"channels", "max_items", "max_bytes", "virtual_bytes", nullptr};
+  static const char* names[] = {"channels",   "max_items",     "max_bytes", "max_unread_bytes",
+                                "warm_bytes", "virtual_bytes", nullptr};
   std::uint64_t channels = 1;
   ChannelOptions options;
-  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$O&O&O&O&:create", const_cast<char**>(names), to_uint64,
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$O&O&O&O&O&O&:create", const_cast<char**>(names), to_uint64,
                                    &channels, to_uint64, &options.max_items, to_uint64, &options.max_bytes, to_uint64,
+                                   &options.max_unread_bytes, to_uint64, &options.warm_bytes, to_uint64,
                                    &options.virtual_bytes)) {
     return nullptr;
   }
@@ -119,7 +121,8 @@ void dealloc(PyObject* self) {
 
 PyMethodDef methods[] = {
     {"create", as_method(create), METH_VARARGS | METH_KEYWORDS | METH_CLASS,
-     PyDoc_STR("create($type, /, *, channels=1, max_items=0, max_bytes=0, virtual_bytes=0)\n--\n\n"
+     PyDoc_STR("create($type, /, *, channels=1, max_items=0, max_bytes=0, max_unread_bytes=0, "
+               "warm_bytes=33554432, virtual_bytes=0)\n--\n\n"
                "Makes shared memory with one or two channels.\n\n"
                "Raises:\n    OSError: Out of memory or descriptors; names the limit and the remedy.")},
     {"attach", as_method(attach), METH_VARARGS | METH_KEYWORDS | METH_CLASS,

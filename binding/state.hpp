@@ -31,6 +31,10 @@ inline constexpr const char* hook_names[] = {
 inline constexpr int hook_count = sizeof hook_names / sizeof *hook_names;
 inline constexpr int idle_pickler_count = 8;
 
+// numpy's letters of the dtypes that travel without pickle.
+inline constexpr char array_kinds[] = "?bBhHiIlLqQefdgFDG";
+inline constexpr int array_kind_count = sizeof array_kinds - 1;
+
 struct State {
   PyTypeObject* sink_type;
   PyTypeObject* buffer_type;
@@ -48,6 +52,14 @@ struct State {
   PyObject* loads_keywords;     // ("buffers",)
   PyObject* dispatch_table_name;
   PyObject* closed_error_name;
+  PyObject* numpy_name;
+  PyObject* dtype_name;
+  PyObject* zero;
+  PyObject* fortran_order;
+
+  // numpy's, nullptr before the first array.
+  PyTypeObject* array_type;
+  PyObject* array_dtypes[array_kind_count];
 
   Mutex reducers_mutex;
   PyObject* registered_reducers[2];  // copyreg's dictionary and ForkingPickler's

@@ -7,6 +7,7 @@
 #include "buffer.hpp"
 #include "channel.hpp"
 #include "python.hpp"
+#include "view.hpp"
 
 namespace interproc::binding {
 
@@ -22,7 +23,11 @@ enum class Codec : std::uint8_t {
   pickle_with_buffers = 8,
   raw = 9,  // from send_bytes()
   compact = 10,
+  array = 11,
 };
+
+// Smaller buffers are copied out of their block: that costs less than keeping it.
+inline constexpr std::size_t least_bytes_to_view = 16 * 1024;
 
 // A message that arrives in pieces, and how far it has come.
 struct Arrival {
@@ -39,15 +44,20 @@ struct Taken {
   Codec codec;
   const std::uint8_t* data;
   std::size_t length;
+  std::uint8_t* own = nullptr;  // the same bytes, in `memory`
   Channel* channel = nullptr;
   std::uint64_t block = no_block;
-  Ref bytes;                       // `data` is this object's
-  std::shared_ptr<Memory> memory;  // `data` is this private memory
+  bool may_keep = false;         // the block
+  Ref bytes;                     // `data` is this object's
+  std::shared_ptr<void> memory;  // keeps `data`, which is the receiver's own
   std::uint8_t buffer[copy_under_lock_bytes];
 
   Taken() {}  // NOLINT: the rest is filled by whoever takes
   ~Taken() {
     if (block != no_block) release();
+    if (channel == nullptr || length <= slot_inline_bytes || !channel->is_too_warm()) return;
+    Unlocked unlocked;
+    channel->cool_down();
   }
   Taken(const Taken&) = delete;
   Taken& operator=(const Taken&) = delete;
@@ -59,14 +69,26 @@ struct Taken {
     length = static_cast<std::size_t>(received.length);
     channel = from;
     block = received.block;
+    may_keep = received.may_keep;
   }
   // A message whose pieces have all arrived.
   void hold(Arrival* arrival) {
     codec = static_cast<Codec>(arrival->received.codec);
-    data = arrival->data;
+    data = own = arrival->data;
     length = arrival->size_bytes;
     bytes = std::move(arrival->bytes);
     memory = std::move(arrival->memory);
+  }
+  // Makes the message's block the receiver's own, to be kept as long as `memory` is. False: it is to be copied.
+  bool keep() {
+    if (memory != nullptr) return true;
+    if (block == no_block || !may_keep) return false;
+    std::shared_ptr<View> view = View::make(channel, data, length, block);
+    if (view == nullptr) return false;
+    block = no_block;
+    own = view->data();
+    memory = std::move(view);
+    return true;
   }
   // Large blocks may go back to the system, which takes a while: without the GIL.
   void release() {

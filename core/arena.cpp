@@ -12,8 +12,11 @@ namespace interproc {
 namespace {
 
 constexpr std::uint64_t least_block_bytes = 256;
-// Idle memory an arena keeps, so that a steady stream of big messages finds warm pages.
-constexpr std::uint64_t warm_bytes = std::uint64_t{128} << 20;
+// While blocks are alive, idle ones may keep this many times what an idle arena keeps.
+constexpr std::uint64_t warm_while_busy = 4;
+// An arena that has emptied twice within this time is a line of big messages that comes and goes: it keeps what it needed
+// both times, until somebody has slept.
+constexpr std::uint64_t cycle_ns = 1'000'000'000;
 constexpr std::uint64_t trim_step_bytes = std::uint64_t{4} << 20;
 constexpr std::uint64_t reserve_step_bytes = std::uint64_t{1} << 20;
 
@@ -31,10 +34,23 @@ std::uint64_t class_bytes(std::uint32_t size_class) {
   return (std::uint64_t{4} + size_class % 4) << (size_class / 4 + 6);
 }
 
-bool Arena::can_hold(std::uint64_t payload_bytes) const {
-  std::uint64_t limit = std::min(memory_.arena_bytes - cache_line, memory_.max_bytes);
-  if (payload_bytes > limit) return false;
-  return class_bytes(size_class_of(payload_bytes + sizeof(BlockHeader))) + 2 * chunk_bytes <= limit;
+std::uint64_t Arena::most_kept_bytes() const {
+  return std::min(memory_.arena_bytes - cache_line, memory_.max_bytes) / 2;
+}
+
+bool Arena::can_hold(const Wanted& wanted) const {
+  std::uint64_t limit = most_kept_bytes();
+  if (!wanted.in_place) limit = std::min(limit, memory_.max_unread_bytes);
+  if (wanted.payload_bytes > limit) return false;
+  return class_bytes(size_class_of(wanted.payload_bytes + sizeof(BlockHeader))) + 2 * chunk_bytes <= limit;
+}
+
+bool Arena::has_room(std::uint64_t bytes, bool in_place) const {
+  const ChannelControl& control = *memory_.control;
+  std::uint64_t used = control.arena_used + bytes + std::uint64_t{control.chunks_used} * chunk_bytes;
+  if (used > memory_.max_bytes) return false;
+  if (used - std::min(used, control.arena_taken) <= memory_.max_unread_bytes) return true;
+  return in_place && control.arena_used <= control.arena_taken;
 }
 
 Arena::Found Arena::look_up(std::uint64_t block, std::uint64_t payload_bytes) const {
@@ -48,12 +64,11 @@ Arena::Found Arena::look_up(std::uint64_t block, std::uint64_t payload_bytes) co
   return {header, size_class};
 }
 
-Status Arena::allocate(std::uint64_t payload_bytes, std::uint32_t token, std::uint64_t* block, bool* unbacked,
-                       Fault* fault) {
+Status Arena::allocate(const Wanted& wanted, std::uint32_t token, std::uint64_t* block, bool* unbacked, Fault* fault) {
   ChannelControl& control = *memory_.control;
+  std::uint64_t payload_bytes = wanted.payload_bytes;
   std::uint32_t size_class = size_class_of(payload_bytes + sizeof(BlockHeader));
-  std::uint64_t used = control.arena_used + std::uint64_t{control.chunks_used} * chunk_bytes;
-  if (used + class_bytes(size_class) > memory_.max_bytes) return Status::full;
+  if (!has_room(class_bytes(size_class), wanted.in_place)) return Status::full;
   *unbacked = false;
   std::uint64_t found = pop_free(size_class);
   if (found == no_block) {
@@ -158,6 +173,11 @@ void Arena::free(std::uint64_t block) {
   header->co_owner = owner_none;
   if (header->flags & block_unbacked)
     control.arena_backed = std::min(control.arena_backed, block + sizeof(BlockHeader));
+  if (header->flags & block_taken) {
+    header->flags &= ~block_taken;
+    control.arena_taken -= std::min(control.arena_taken, bytes);
+    if (control.blocks_taken > 0) control.blocks_taken--;
+  }
   control.arena_used -= std::min(control.arena_used, bytes);
   if (control.blocks_used > 0) control.blocks_used--;
   if (control.blocks_used == 0) {
@@ -167,6 +187,28 @@ void Arena::free(std::uint64_t block) {
   header->next_free = control.free_lists[size_class];
   control.free_lists[size_class] = block;
   control.arena_free += bytes;
+}
+
+bool Arena::take(std::uint64_t block, std::uint32_t token) {
+  ChannelControl& control = *memory_.control;
+  auto [header, size_class] = look_up(block, 0);
+  if (header == nullptr) return false;
+  header->owner = token;
+  header->flags |= block_taken;
+  control.arena_taken += class_bytes(size_class);
+  control.blocks_taken++;
+  control.counters.most_taken_bytes = std::max(control.counters.most_taken_bytes, control.arena_taken);
+  return control.arena_taken <= most_kept_bytes();
+}
+
+void Arena::hand_over(std::uint32_t from, std::uint32_t to) {
+  std::uint64_t end = std::min(memory_.control->arena_end, memory_.arena_bytes);
+  for (std::uint64_t block = cache_line; block < end;) {
+    auto [header, size_class] = look_up(block, 0);
+    if (header == nullptr) return;
+    if (header->owner == from && (header->flags & block_taken) != 0) header->owner = to;
+    block += class_bytes(size_class);
+  }
 }
 
 void Arena::drop_owner(std::uint64_t block) {
@@ -192,7 +234,7 @@ void Arena::drop_co_owner(std::uint64_t block) {
 
 bool Arena::should_cool(std::uint64_t block) const {
   auto [header, size_class] = look_up(block, 0);
-  if (header == nullptr || memory_.control->arena_free < warm_bytes) return false;
+  if (header == nullptr || memory_.control->arena_free / warm_while_busy < memory_.warm_bytes) return false;
   return class_bytes(size_class) >= large_block_bytes;
 }
 
@@ -211,7 +253,22 @@ void Arena::start_again() {
     control.arena_free = 0;
   }
   control.arena_used = 0;
+  control.arena_taken = 0;
+  control.blocks_taken = 0;
+  if (control.arena_touched > memory_.warm_bytes) [[unlikely]]
+    plan_trim();
   control.arena_end = cache_line;
+}
+
+void Arena::plan_trim() {
+  ChannelControl& control = *memory_.control;
+  std::uint64_t now_ns = platform::monotonic_ns();
+  bool cycles = now_ns - control.arena_emptied_ns < cycle_ns;
+  std::uint64_t needed = cycles ? std::min(control.arena_end, control.arena_last_peak) : 0;
+  std::uint64_t keep = std::max({needed, memory_.warm_bytes, std::uint64_t{1}});
+  control.arena_last_peak = control.arena_end;
+  control.arena_emptied_ns = now_ns;
+  if (control.arena_touched > keep) control.arena_keep.store(keep, std::memory_order_relaxed);
 }
 
 bool Arena::names(const Ring& ring, std::uint64_t block, const BlockHeader& header) const {
@@ -227,17 +284,22 @@ void Arena::begin_rebuild() {
   memset(control.free_lists, 0, sizeof control.free_lists);
   control.arena_free = 0;
   control.arena_used = 0;
+  control.arena_taken = 0;
   control.blocks_used = 0;
+  control.blocks_taken = 0;
 }
 
-void Arena::keep(std::uint64_t bytes) {
+void Arena::keep(std::uint64_t bytes, std::uint32_t flags) {
   memory_.control->arena_used += bytes;
   memory_.control->blocks_used++;
+  if ((flags & block_taken) == 0) return;
+  memory_.control->arena_taken += bytes;
+  memory_.control->blocks_taken++;
 }
 
 void Arena::drop(std::uint64_t block, BlockHeader& header, std::uint32_t size_class) {
   header.owner = owner_none;
-  header.flags |= block_unbacked;  // unknown after a death: reserve again before use
+  header.flags = block_unbacked;  // unknown after a death: reserve again before use
   memory_.control->arena_backed = std::min(memory_.control->arena_backed, block + sizeof(BlockHeader));
   header.next_free = memory_.control->free_lists[size_class];
   memory_.control->free_lists[size_class] = block;
@@ -254,11 +316,15 @@ bool Arena::trim(std::uint64_t keep_bytes) {
   std::uint64_t end = std::min(control.arena_end, memory_.arena_bytes);
   std::uint64_t touched = to_page(std::min(control.arena_touched, memory_.arena_bytes));
   std::uint64_t keep = to_page(std::max(end, keep_bytes));
-  if (touched <= keep) return false;
+  if (touched <= keep) {
+    control.arena_keep.store(0, std::memory_order_relaxed);
+    return false;
+  }
   std::uint64_t from = std::max(keep, touched - std::min(touched, trim_step_bytes));
   platform::give_back(memory_.segment->fd(), memory_.arena_at + from, touched - from);
   control.arena_touched = from;
   control.arena_backed = std::min(control.arena_backed, from);
+  if (from <= keep) control.arena_keep.store(0, std::memory_order_relaxed);
   return from > keep;
 }
 

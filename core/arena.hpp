@@ -31,17 +31,29 @@ class Arena {
  public:
   explicit Arena(const ChannelMemory& memory) : memory_(memory) {}
 
-  // Whether a payload of this size can ever be a block here.
-  bool can_hold(std::uint64_t payload_bytes) const;
+  // What blocks are taken from. `in_place`: the receiver reads it where it lies, so it goes in however large it is, as long
+  // as nothing else is unread; anything else only within the limit on unread bytes.
+  struct Wanted {
+    std::uint64_t payload_bytes;
+    bool in_place = false;
+  };
+
+  // Whether a payload of this size can be a block here, whatever receivers keep: at most half of all memory.
+  bool can_hold(const Wanted& wanted) const;
 
   // A block owned by `token`. `*unbacked`: call back() before writing. ok, full (memory limit), bad_segment, out_of_memory.
-  Status allocate(std::uint64_t payload_bytes, std::uint32_t token, std::uint64_t* block, bool* unbacked, Fault* fault);
+  Status allocate(const Wanted& wanted, std::uint32_t token, std::uint64_t* block, bool* unbacked, Fault* fault);
   // Reserves the pages; then note_backed(). Also without the lock. out_of_memory: free the block.
   Status back(std::uint64_t block, std::uint64_t payload_bytes, Fault* fault) const;
   // The pages were reserved: remembered for the next user of this range.
   void note_backed(std::uint64_t block, std::uint64_t payload_bytes);
 
   void free(std::uint64_t block);
+  // The block, out of the line, is `token`'s now. False: receivers keep so much that the next payloads could find no room;
+  // do not keep it long.
+  bool take(std::uint64_t block, std::uint32_t token);
+  // The blocks that `from` has taken are `to`'s.
+  void hand_over(std::uint32_t from, std::uint32_t to);
   // For a stream's block, which two sides keep alive: one lets go; freed when the other has, too.
   void drop_owner(std::uint64_t block);
   void drop_co_owner(std::uint64_t block);
@@ -79,7 +91,8 @@ class Arena {
       bool owned = header->owner != owner_none && header->owner != owner_queued && !is_dead(header->owner);
       if (queued && !owned) header->owner = owner_queued;
       if (queued || owned || header->co_owner != owner_none) {
-        keep(bytes);
+        if (!owned) header->flags &= ~block_taken;
+        keep(bytes, header->flags);
       } else {
         drop(block, *header, size_class);
       }
@@ -88,20 +101,27 @@ class Arena {
     end_rebuild();
   }
 
+  // Room for chunks of the ring, or for blocks, of this size.
+  bool has_room(std::uint64_t bytes, bool in_place = false) const;
+
+  // How much of the idle memory should be kept from now on; 0: as it is. Also without the lock.
+  std::uint64_t kept_warm() const { return memory_.control->arena_keep.load(std::memory_order_relaxed); }
   // Gives idle memory beyond `keep_bytes` back, at most 4 MiB a call. True if more is left to do.
   bool trim(std::uint64_t keep_bytes);
 
  private:
   BlockHeader* header_at(std::uint64_t block) const { return reinterpret_cast<BlockHeader*>(memory_.arena + block); }
+  std::uint64_t most_kept_bytes() const;
   bool names(const Ring& ring, std::uint64_t block, const BlockHeader& header) const;
   Status extend(std::uint32_t size_class, std::uint64_t payload_bytes, std::uint64_t* block, bool* unbacked,
                 Fault* fault);
   std::uint64_t pop_free(std::uint32_t size_class);
   void begin_rebuild();
-  void keep(std::uint64_t bytes);
+  void keep(std::uint64_t bytes, std::uint32_t flags);
   void drop(std::uint64_t block, BlockHeader& header, std::uint32_t size_class);
   void end_rebuild();
   void start_again();
+  void plan_trim();
 
   const ChannelMemory& memory_;
 };

@@ -15,8 +15,7 @@ constexpr std::uint32_t token_bits = 30;
 constexpr std::uint32_t token_mask = (1u << token_bits) - 1;
 constexpr std::uint32_t most_dead_at_once = 64;
 
-// What an idle channel keeps warm.
-constexpr std::uint64_t idle_arena_bytes = std::uint64_t{32} << 20;
+// What an idle channel keeps warm, besides warm_bytes.
 constexpr std::uint32_t idle_chunks = 128;
 
 // Looking for the dead costs microseconds per participant: a crowd of idle sleepers shares one look a second.
@@ -40,6 +39,21 @@ Channel::~Channel() {
   if (enter(true, &ignored) != Status::ok) return;
   std::uint32_t me = token();
   forget_participants(&me, 1);
+  leave();
+}
+
+void Channel::leave_views() {
+  std::uint64_t mine = membership_.load(std::memory_order_relaxed);
+  if ((mine >> token_bits) != platform::process_epoch()) return;
+  std::uint32_t old = token();
+  std::uint32_t kept = 0;
+  Fault ignored;
+  if (join_participants(memory_.participants, &kept) != Status::ok) return;  // the table is full: stays what it was
+  if (enter(true, &ignored) != Status::ok) return;
+  arena_.hand_over(old, kept);
+  membership_.store((mine >> token_bits) << token_bits | kept, std::memory_order_release);
+  forget_participants(&old, 1);
+  doorbell_.close();
   leave();
 }
 
@@ -148,9 +162,19 @@ void Channel::keep_house() {
   for (bool more = true; more;) {
     Fault ignored;
     if (enter(true, &ignored) != Status::ok) return;
-    more = arena_.trim(idle_arena_bytes);
+    more = arena_.trim(memory_.warm_bytes);
     ring_.trim(idle_chunks);
     more = more || memory_.control->warm_chunk_count > idle_chunks;
+    leave();
+  }
+}
+
+void Channel::cool_down() {
+  for (bool more = true; more;) {
+    Fault ignored;
+    if (enter(true, &ignored) != Status::ok) return;
+    std::uint64_t keep = arena_.kept_warm();
+    more = keep != 0 && arena_.trim(keep);
     leave();
   }
 }
@@ -324,6 +348,8 @@ Channel::Statistics Channel::statistics(Fault* fault) {
       control.arena_touched + std::uint64_t{control.chunks_used + control.warm_chunk_count} * chunk_bytes;
   result.blocks_used = control.blocks_used;
   result.chunks_used = control.chunks_used;
+  result.taken_bytes = control.arena_taken;
+  result.blocks_taken = control.blocks_taken;
   Claim claim;
   for (std::uint32_t place = 0; next_participant(memory_.participants, &place, &claim); place++) result.participants++;
   leave();

@@ -37,6 +37,7 @@ struct Message {
   const Part* parts;
   std::size_t part_count;
   std::size_t size_bytes;  // sum over the parts
+  bool in_place = false;   // the receiver reads it in its block: see Arena::Wanted
 };
 
 // A message taken. Exactly one of these holds:
@@ -49,6 +50,7 @@ struct Received {
   std::uint64_t length = 0;
   const std::uint8_t* data = nullptr;
   std::uint64_t block = no_block;
+  bool may_keep = false;  // the block, for as long as the receiver likes; else only for moments
 };
 
 inline constexpr std::uint64_t no_deadline = UINT64_MAX;
@@ -66,10 +68,12 @@ struct StreamPut {
   std::uint64_t written = 0;
 };
 
-class Channel {
+class Channel : public std::enable_shared_from_this<Channel> {
  public:
   Channel(std::shared_ptr<Segment> segment, std::uint32_t index);
   ~Channel();  // leaves: gives back blocks that this process still owns
+  // For the last user but views of blocks (view.hpp): leaves, except that it keeps those. Only release() may follow.
+  void leave_views();
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
 
@@ -104,6 +108,10 @@ class Channel {
   // Gives a block back. Never sleeps, never fails: where the lock is busy the block is given back by the next operation
   // of this process.
   void release(std::uint64_t block);
+  // After taking or releasing: whether the last message of a burst has gone, so that memory should go back to the system.
+  bool is_too_warm() const { return arena_.kept_warm() != 0; }
+  // Gives it back; takes a quarter of a second per GiB.
+  void cool_down();
   // Copies the next piece of a stream. ok (piece in `*size_bytes`, > 0), interrupted, timed_out, aborted, faults.
   Status read_stream(const Received& received, std::uint64_t offset, std::uint8_t* destination, std::size_t capacity,
                      std::size_t* size_bytes, Wait wait, Fault* fault);
@@ -125,9 +133,11 @@ class Channel {
   struct Statistics {
     Counters counters;
     std::uint64_t items, max_items, bytes_used, max_bytes, resident_bytes, blocks_used, chunks_used;
+    std::uint64_t taken_bytes, blocks_taken;  // in the hands of receivers, views included
     std::uint64_t participants, spins, spin_hits;
   };
   Statistics statistics(Fault* fault);
+  const Segment& segment() const { return *segment_; }
 
   // --- doorbell --------------------------------------------------------------------------------------------------
   // A queue's own pipe, made or fetched on first use: readable while not empty (for takers). The descriptor stays owned

@@ -52,7 +52,11 @@ Status Channel::read_slot(std::uint64_t position, Received* received, std::uint8
     *emptied_block = block;
     return Status::ok;
   }
-  header->owner = token();
+  if (received->stream) {
+    header->owner = token();
+  } else {
+    received->may_keep = arena_.take(block, token());
+  }
   received->block = block;
   received->data = arena_.payload(block);
   return Status::ok;

@@ -14,6 +14,9 @@ constexpr std::uint64_t least_virtual_bytes = std::uint64_t{1} << 20;
 // Room for two chunks and for a block or stream window of use: an empty channel is never full.
 constexpr std::uint64_t least_max_bytes = std::uint64_t{64} << 10;
 
+// So that a steady stream of big messages finds warm pages.
+constexpr std::uint64_t default_warm_bytes = std::uint64_t{32} << 20;
+
 constexpr std::uint64_t round_to_page(std::uint64_t size_bytes) {
   return (size_bytes + page_bytes - 1) / page_bytes * page_bytes;
 }
@@ -33,6 +36,9 @@ std::uint64_t plan_channel(const ChannelOptions& options, std::uint32_t channel_
   control->max_items = options.max_items;
   control->max_bytes = options.max_bytes != 0 ? options.max_bytes : platform::physical_bytes() / 2;
   control->max_bytes = std::max(control->max_bytes, least_max_bytes);
+  control->max_unread_bytes = options.max_unread_bytes != 0 ? options.max_unread_bytes : control->max_bytes;
+  control->max_unread_bytes = std::clamp(control->max_unread_bytes, least_max_bytes, control->max_bytes);
+  control->warm_bytes = options.warm_bytes != UINT64_MAX ? options.warm_bytes : default_warm_bytes;
   std::uint64_t region = round_to_page(region_bytes(options, control->max_bytes) / channel_count);
   std::uint64_t chunk_count = region / chunk_bytes;
   if (options.max_items != 0) {
@@ -71,6 +77,8 @@ Status check_channel(const Segment& segment, std::uint32_t index, ChannelMemory*
   seen.control = control;
   seen.max_items = control->max_items;
   seen.max_bytes = control->max_bytes;
+  seen.warm_bytes = control->warm_bytes;
+  seen.max_unread_bytes = control->max_unread_bytes;
   seen.chunk_count = control->chunk_count;
   seen.directory_mask = control->directory_mask;
   seen.arena_bytes = control->arena_bytes;

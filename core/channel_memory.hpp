@@ -20,6 +20,8 @@ struct ChannelMemory {
   std::uint64_t arena_bytes;
   std::uint64_t max_items;
   std::uint64_t max_bytes;
+  std::uint64_t max_unread_bytes;
+  std::uint64_t warm_bytes;
   std::uint32_t chunk_count;
   std::uint32_t directory_mask;
   LockKind lock_kind;

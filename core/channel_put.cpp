@@ -34,11 +34,7 @@ Status Channel::room_at(std::uint64_t position, Fault* fault) {
   }
   if (memory_.max_items != 0 && position - head >= memory_.max_items) return Status::full;
   bool begins_chunk = position % chunk_slots == 0 && control.chunks_used > 0;
-  if (begins_chunk) {
-    std::uint64_t used = control.arena_used + (std::uint64_t{control.chunks_used} + 1) * chunk_bytes;
-    if (used > memory_.max_bytes) return Status::full;
-  }
-  return Status::ok;
+  return begins_chunk && !arena_.has_room(chunk_bytes) ? Status::full : Status::ok;
 }
 
 Status Channel::fill_slot(std::uint64_t position, SlotKind kind, const Message& message, std::uint64_t block,
@@ -73,7 +69,7 @@ Status Channel::write_slot(const Message& message, std::uint64_t position, Fault
   }
   std::uint64_t block = no_block;
   bool unbacked = false;
-  Status status = arena_.allocate(message.size_bytes, token(), &block, &unbacked, fault);
+  Status status = arena_.allocate({message.size_bytes}, token(), &block, &unbacked, fault);
   if (status == Status::ok && unbacked) status = arena_.back(block, message.size_bytes, fault);
   if (status == Status::ok) {
     if (unbacked) arena_.note_backed(block, message.size_bytes);
@@ -139,7 +135,8 @@ Status Channel::place(const Message& message, bool wait_for_lock, Registration* 
 }
 
 Status Channel::place_large(const Message& message, bool wait_for_lock, Registration* mine, Fault* fault) {
-  if (!arena_.can_hold(message.size_bytes)) return Status::too_large;
+  Arena::Wanted wanted{message.size_bytes, message.in_place};
+  if (!arena_.can_hold(wanted)) return Status::too_large;
   ChannelControl& control = *memory_.control;
   std::uint64_t block = no_block;
   bool unbacked = false;
@@ -153,7 +150,7 @@ Status Channel::place_large(const Message& message, bool wait_for_lock, Registra
   Status status = enter(wait_for_lock, fault);
   if (status != Status::ok) return status;
   status = room_at(control.tail.load(std::memory_order_relaxed), fault);
-  if (status == Status::ok) status = arena_.allocate(message.size_bytes, token(), &block, &unbacked, fault);
+  if (status == Status::ok) status = arena_.allocate(wanted, token(), &block, &unbacked, fault);
   if (status != Status::ok) return give_up(status);
   leave();
 

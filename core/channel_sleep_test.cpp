@@ -120,15 +120,17 @@ TEST(it_is_the_wake_that_wakes_and_not_the_watchdog) {
 
 TEST(a_put_that_waits_for_memory_is_woken_when_a_block_is_released) {
   Channel channel(make_segment({.max_bytes = mega, .virtual_bytes = mega}), 0);
-  CHECK_EQ(put(channel, pattern(600'000)), Status::ok);
+  CHECK_EQ(put(channel, pattern(400'000)), Status::ok);
+  CHECK_EQ(put(channel, pattern(400'000, 1)), Status::ok);
   Received received;
   Bytes buffer(copy_under_lock_bytes);
   Fault fault;
   CHECK_EQ(channel.try_get(&received, buffer.data(), buffer.size(), true, &fault), Status::ok);
-  Sleeper sleeper(channel, [&] { return put(channel, pattern(700'000)); });
+  Sleeper sleeper(channel, [&] { return put(channel, pattern(400'000, 2)); });
   channel.release(received.block);
   CHECK_EQ(sleeper.finish(), Status::ok);
-  expect(channel, pattern(700'000));
+  expect(channel, pattern(400'000, 1));
+  expect(channel, pattern(400'000, 2));
 }
 
 TEST(awaiting_takes_nothing_and_passes_its_wake_on) {

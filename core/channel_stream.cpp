@@ -63,12 +63,13 @@ Status Channel::begin_stream(const Message& message, StreamPut* progress, Regist
   if (status != Status::ok) return status;
   ChannelControl& control = *memory_.control;
   std::uint64_t tail = control.tail.load(std::memory_order_relaxed);
-  std::uint64_t window = std::min({most_window_bytes, memory_.max_bytes / 4, memory_.arena_bytes / 4});
+  std::uint64_t window = std::min({most_window_bytes, memory_.max_unread_bytes / 4, memory_.arena_bytes / 4});
   std::uint64_t block = no_block;
   bool unbacked = false;
   status = room_at(tail, fault);
   if (status == Status::ok) status = ring_if_empty(fault);
-  if (status == Status::ok) status = arena_.allocate(sizeof(StreamHeader) + window, token(), &block, &unbacked, fault);
+  if (status == Status::ok)
+    status = arena_.allocate({sizeof(StreamHeader) + window}, token(), &block, &unbacked, fault);
   if (status == Status::ok && unbacked) status = arena_.back(block, sizeof(StreamHeader) + window, fault);
   if (status == Status::ok) {
     if (unbacked) arena_.note_backed(block, sizeof(StreamHeader) + window);

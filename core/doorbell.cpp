@@ -1,12 +1,16 @@
 #include "doorbell.hpp"
 
+#include <utility>
+
 #include "participants.hpp"
 #include "platform/platform.hpp"
 
 namespace interproc {
 
-Doorbell::~Doorbell() {
-  if (own_fd_ >= 0) platform::close_descriptor(own_fd_);
+void Doorbell::close() {
+  use_lifeline(-1, -1);
+  lifeline_ = false;
+  if (own_fd_ >= 0) platform::close_descriptor(std::exchange(own_fd_, -1));
 }
 
 bool Doorbell::has_own() const { return own_fd_ >= 0 && own_inode_ == memory_.control->doorbell_inode; }

@@ -18,10 +18,12 @@ namespace interproc {
 class Doorbell {
  public:
   explicit Doorbell(const ChannelMemory& memory) : memory_(memory) {}
-  ~Doorbell();
+  ~Doorbell() { close(); }
   Doorbell(const Doorbell&) = delete;
   Doorbell& operator=(const Doorbell&) = delete;
 
+  // Gives its descriptors back; rings and clears nothing any more.
+  void close();
   void use_lifeline(int ring_fd, int clear_fd) {
     ring_fd_ = ring_fd;
     clear_fd_ = clear_fd;

@@ -15,7 +15,7 @@
 namespace interproc {
 
 inline constexpr std::uint64_t segment_magic = 0x31434f5250544e49;  // "INTPROC1", little endian
-inline constexpr std::uint32_t layout_version = 1;
+inline constexpr std::uint32_t layout_version = 2;
 
 inline constexpr std::size_t page_bytes = 4096;
 inline constexpr std::size_t cache_line = 64;
@@ -109,6 +109,7 @@ struct alignas(cache_line) BlockHeader {
 static_assert(sizeof(BlockHeader) == cache_line);
 
 inline constexpr std::uint32_t block_unbacked = 1;  // its pages were given back: reserve them before use
+inline constexpr std::uint32_t block_taken = 2;     // out of the line, and kept by the process that took it
 
 // The buffer of one message that is larger than the arena lets through in one piece. Lies at the start of a block.
 struct StreamHeader {
@@ -127,13 +128,15 @@ struct Counters {  // all: lock
   std::uint64_t puts, gets, bytes_in, bytes_out;
   std::uint64_t put_waits, get_waits, empty_wakes;
   std::uint64_t blocks_made, streams, recoveries, sweeps;
-  std::uint64_t most_items, most_bytes;
+  std::uint64_t most_items, most_bytes, most_taken_bytes;
 };
 
 struct ChannelControl {
   // Written once by the creator.
-  std::uint64_t max_items;  // 0 = unbounded
-  std::uint64_t max_bytes;  // of ring chunks and blocks in use together
+  std::uint64_t max_items;         // 0 = unbounded
+  std::uint64_t max_bytes;         // of ring chunks and blocks in use together
+  std::uint64_t warm_bytes;        // of idle blocks keep their memory
+  std::uint64_t max_unread_bytes;  // of those, without the blocks that receivers keep
   std::uint64_t participants_offset, directory_offset, links_offset, chunks_offset, arena_offset;  // from the channel
   std::uint64_t arena_bytes;
   std::uint32_t chunk_count;
@@ -165,8 +168,14 @@ struct ChannelControl {
   std::uint64_t arena_backed;                   // bytes before it are all backed by memory; lock
   std::uint64_t arena_touched;                  // bytes from here on were never touched, or given back; lock
   std::uint64_t arena_used;                     // bytes in live blocks, headers included; lock
+  std::uint64_t arena_taken;                    // of these, in blocks that receivers keep; lock
   std::uint64_t arena_free;                     // bytes in free lists that hold memory; lock
-  std::uint64_t blocks_used;                    // lock
+  std::uint64_t
+      arena_last_peak;  // arena_end when last nothing was alive any more, with more than warm_bytes touched; lock
+  std::uint64_t arena_emptied_ns;  // when that was; lock
+  Shared64 arena_keep;             // != 0: memory from here on should go back to the system now; lock
+  std::uint64_t blocks_used;       // lock
+  std::uint64_t blocks_taken;      // lock
   Counters counters;
   std::uint64_t free_lists[size_class_count];  // heads, block references; lock
 };

@@ -15,10 +15,14 @@
 namespace interproc {
 
 struct ChannelOptions {
-  std::uint64_t max_items = 0;      // 0 = unbounded
-  std::uint64_t max_bytes = 0;      // 0 = half of the machine's memory; at least 64 KiB
-  std::uint64_t virtual_bytes = 0;  // address space for each of ring and arena; 0 = by machine and RLIMIT_AS
+  std::uint64_t max_items = 0;            // 0 = unbounded
+  std::uint64_t max_bytes = 0;            // 0 = half of the machine's memory; at least 64 KiB
+  std::uint64_t max_unread_bytes = 0;     // of max_bytes, for what nobody has taken yet; 0 = all of it
+  std::uint64_t warm_bytes = UINT64_MAX;  // memory that idle blocks keep; UINT64_MAX = 32 MiB
+  std::uint64_t virtual_bytes = 0;        // address space for each of ring and arena; 0 = by machine and RLIMIT_AS
 };
+
+class ViewSpace;
 
 class Segment {
  public:
@@ -46,6 +50,7 @@ class Segment {
   std::size_t size_bytes() const { return size_bytes_; }
 
  private:
+  friend class ViewSpace;
   Segment(int fd, std::byte* base, std::size_t size_bytes) : fd_(fd), base_(base), size_bytes_(size_bytes) {}
 
   static Status own(int fd, std::byte* base, std::size_t size_bytes, std::shared_ptr<Segment>* segment, Fault* fault);
@@ -53,6 +58,7 @@ class Segment {
   int fd_;
   std::byte* base_;
   std::size_t size_bytes_;
+  mutable std::shared_ptr<ViewSpace> view_space_;  // made with the first view; guarded by view.cpp
 };
 
 }  // namespace interproc

@@ -1,4 +1,4 @@
-// The contract with the operating system. One file per system keeps it; nothing else in the core makes system calls.
+// The contract with the operating system. The files of one system keep it; nothing else in the core makes system calls.
 //
 // Every function may be called from any thread. None allocates unless it says so. "Sleeps" marks the only ones that may
 // block for long. Faults carry errno and the name of the failing call.
@@ -53,6 +53,10 @@ void unmap_memory(std::byte* base, std::uint64_t size_bytes);
 Status reserve(int fd, std::uint64_t offset, std::uint64_t size_bytes, Fault* fault);
 // Gives whole pages inside the range back to the system; they read as zero afterwards.
 void give_back(int fd, std::uint64_t offset, std::uint64_t size_bytes);
+// New private memory, in huge pages where the system has them. out_of_memory.
+Status map_private(std::uint64_t size_bytes, std::byte** base, Fault* fault);
+// Lays what is mapped at `from` over what is mapped at `to`. Whole pages. False: nothing has changed.
+bool move_mapping(std::byte* from, std::uint64_t size_bytes, std::byte* to);
 void random_bytes(std::uint8_t* destination, std::size_t size_bytes);
 
 // --- doorbells and lifelines ---------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ class Store {
   Status allocate(std::uint64_t payload_bytes, std::uint64_t* block, std::uint32_t owner = me) {
     bool unbacked = false;
     Fault fault;
-    Status status = arena_.allocate(payload_bytes, owner, block, &unbacked, &fault);
+    Status status = arena_.allocate({payload_bytes}, owner, block, &unbacked, &fault);
     if (status != Status::ok || !unbacked) return status;
     status = arena_.back(*block, payload_bytes, &fault);
     arena_.note_backed(*block, payload_bytes);

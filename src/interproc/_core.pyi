@@ -42,7 +42,16 @@ class Sink:
 @final
 class Segment:
     @classmethod
-    def create(cls, *, channels: int = 1, max_items: int = 0, max_bytes: int = 0, virtual_bytes: int = 0) -> Self: ...
+    def create(
+        cls,
+        *,
+        channels: int = 1,
+        max_items: int = 0,
+        max_bytes: int = 0,
+        max_unread_bytes: int = 0,
+        warm_bytes: int = 32 * 2**20,
+        virtual_bytes: int = 0,
+    ) -> Self: ...
     @classmethod
     def attach(cls, fd: int, uuid: bytes | None = None) -> Self: ...
     def fileno(self) -> int: ...

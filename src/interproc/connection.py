@@ -46,9 +46,9 @@ if TYPE_CHECKING:
 
 # A flooding sender is held back after this many messages, or this much memory, that nobody has received. So little
 # memory stays in the processor's cache: with 16 MiB, messages of 64 KiB cost twice as much. Larger messages flow
-# through it.
+# through it, unless the receiver reads them where they lie.
 _MAX_ITEMS = 8192
-_MAX_BYTES = 1 << 20
+_MAX_UNREAD_BYTES = 1 << 20
 
 
 class _EitherKind(type):
@@ -129,7 +129,9 @@ def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:
     Raises:
         OSError: Out of memory or descriptors; nothing is left behind.
     """
-    segment = _core.Segment.create(channels=2 if duplex else 1, max_items=_MAX_ITEMS, max_bytes=_MAX_BYTES)
+    segment = _core.Segment.create(
+        channels=2 if duplex else 1, max_items=_MAX_ITEMS, max_unread_bytes=_MAX_UNREAD_BYTES
+    )
     with ExitStack() as undo:
         read_of_1, write_of_0 = _make_lifeline(undo)
         read_of_0, write_of_1 = _make_lifeline(undo) if duplex else (-1, -1)

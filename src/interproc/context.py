@@ -61,23 +61,23 @@ class SharedMemoryContext(BaseContext):
 
         return Pipe(duplex)
 
-    def Queue(self, maxsize: int = 0, *, max_bytes: int = 0) -> Queue[Any]:  # type: ignore[override]
+    def Queue(self, maxsize: int = 0, *, max_bytes: int = 0, warm_bytes: int = 32 << 20) -> Queue[Any]:  # type: ignore[override]
         """Makes a queue: see `interproc.queues.Queue`."""
         from interproc import queues
 
-        return queues.Queue(maxsize, ctx=self, max_bytes=max_bytes)
+        return queues.Queue(maxsize, ctx=self, max_bytes=max_bytes, warm_bytes=warm_bytes)
 
-    def JoinableQueue(self, maxsize: int = 0, *, max_bytes: int = 0) -> JoinableQueue[Any]:  # type: ignore[override]
+    def JoinableQueue(self, maxsize: int = 0, *, max_bytes: int = 0, warm_bytes: int = 32 << 20) -> JoinableQueue[Any]:  # type: ignore[override]
         """Makes a queue whose producers can wait for it: see `interproc.queues.JoinableQueue`."""
         from interproc import queues
 
-        return queues.JoinableQueue(maxsize, ctx=self, max_bytes=max_bytes)
+        return queues.JoinableQueue(maxsize, ctx=self, max_bytes=max_bytes, warm_bytes=warm_bytes)
 
-    def SimpleQueue(self, *, max_bytes: int = 0) -> SimpleQueue[Any]:  # type: ignore[override]
+    def SimpleQueue(self, *, max_bytes: int = 0, warm_bytes: int = 32 << 20) -> SimpleQueue[Any]:  # type: ignore[override]
         """Makes a queue without a limit: see `interproc.queues.SimpleQueue`."""
         from interproc import queues
 
-        return queues.SimpleQueue(ctx=self, max_bytes=max_bytes)
+        return queues.SimpleQueue(ctx=self, max_bytes=max_bytes, warm_bytes=warm_bytes)
 
     def Lock(self, *, on_abandoned: OnAbandoned = "warn") -> Lock:  # type: ignore[override]
         """Makes a lock: see `interproc.synchronize.Lock`."""

@@ -94,6 +94,8 @@ class Queue(SharedQueue[T]):
         maxsize: How many objects it holds before `put` blocks; zero or less for no limit.
         ctx: Accepted as in multiprocessing; queues of all contexts are the same.
         max_bytes: How much memory its content may take before `put` blocks; zero for half of the machine's.
+        warm_bytes: How much memory an idle queue keeps for the next big messages; the rest goes back to the system once
+            the last message was taken.
 
     Raises:
         TypeError: `maxsize` is not an integer.
@@ -106,8 +108,9 @@ class Queue(SharedQueue[T]):
 
     _closed_error = (QueueClosed, "Queue is closed")
 
-    def __init__(self, maxsize: int = 0, *, ctx: object = None, max_bytes: int = 0) -> None:
-        super().__init__(_core.Segment.create(max_items=max(0, operator.index(maxsize)), max_bytes=max_bytes))
+    def __init__(self, maxsize: int = 0, *, ctx: object = None, max_bytes: int = 0, warm_bytes: int = 32 << 20) -> None:
+        max_items = max(0, operator.index(maxsize))
+        super().__init__(_core.Segment.create(max_items=max_items, max_bytes=max_bytes, warm_bytes=warm_bytes))
 
     def join_thread(self) -> None:
         """Returns at once: what was put is in shared memory already.
@@ -132,14 +135,16 @@ class SimpleQueue(SharedQueue[T]):
     Args:
         ctx: Accepted as in multiprocessing; queues of all contexts are the same.
         max_bytes: How much memory its content may take before `put` blocks; zero for half of the machine's.
+        warm_bytes: How much memory an idle queue keeps for the next big messages; the rest goes back to the system once
+            the last message was taken.
 
     Differs: `put` does not block once 64 KiB are waiting; `get` and `put` also take `block` and `timeout`.
     """
 
     _closed_error = (OSError, "handle is closed")
 
-    def __init__(self, *, ctx: object = None, max_bytes: int = 0) -> None:
-        super().__init__(_core.Segment.create(max_bytes=max_bytes))
+    def __init__(self, *, ctx: object = None, max_bytes: int = 0, warm_bytes: int = 32 << 20) -> None:
+        super().__init__(_core.Segment.create(max_bytes=max_bytes, warm_bytes=warm_bytes))
 
 
 def _rebuild(kind: type[SharedQueue[T]], segment: _core.Segment) -> SharedQueue[T]:
