@@ -23,10 +23,12 @@ from interproc.process import BaseProcess
 
 TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any, ClassVar, Literal, overload
 
     from interproc.connection import Connection
+    from interproc.managers import SyncManager
+    from interproc.pool import Pool
     from interproc.queues import JoinableQueue, Queue, SimpleQueue
     from interproc.synchronize import Barrier, BoundedSemaphore, Condition, Event, Lock, OnAbandoned, RLock, Semaphore
 
@@ -146,6 +148,26 @@ class SharedMemoryContext(BaseContext):
         from interproc import sharedctypes
 
         return sharedctypes.Array(typecode_or_type, size_or_initializer, lock=lock, ctx=self)
+
+    def Pool(  # type: ignore[override]
+        self,
+        processes: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+        maxtasksperchild: int | None = None,
+    ) -> Pool:
+        """Makes a pool of worker processes: see `interproc.pool.Pool`."""
+        from interproc import pool
+
+        return pool.Pool(processes, initializer, initargs, maxtasksperchild, self.get_context())
+
+    def Manager(self) -> SyncManager:  # type: ignore[override]
+        """Starts a process that holds objects for others: see `interproc.managers.SyncManager`."""
+        from interproc import managers
+
+        manager = managers.SyncManager(ctx=self.get_context())
+        manager.start()
+        return manager
 
     if TYPE_CHECKING:
 

@@ -23,7 +23,8 @@ def test_a_drained_burst_of_a_gibibyte_leaves_less_than_64_mib(kept: bool) -> No
     for number in range(32):
         queue.put(np.full(32 * MIB, number, dtype=np.uint8))
     assert resident(queue) >= 1024 * MIB
-    views = []
+    views: list[Any] = []
+    array: Any = None
     for number in range(32):
         array = queue.get()
         assert array[-1] == number

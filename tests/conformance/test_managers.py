@@ -192,9 +192,7 @@ def test_server_may_run_in_this_process() -> None:
     shared["a"].append(1)
     assert shared["a"] == [1]
     del shared
-    interproc.managers.dispatch(
-        managers.listener_client["pickle"][1](server.address, authkey=b"a key"), None, "shutdown"
-    )
+    managers.dispatch(managers.listener_client["pickle"][1](server.address, authkey=b"a key"), None, "shutdown")
     with pytest.raises((OSError, EOFError)):  # wakes the thread that accepts
         managers.listener_client["pickle"][1](server.address, authkey=b"another key")
     thread.join()

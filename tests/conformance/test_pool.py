@@ -193,7 +193,13 @@ def test_pool_terminates_with_tasks_left(context: SharedMemoryContext) -> None:
 
 
 def test_bad_arguments(context: SharedMemoryContext) -> None:
-    for arguments in ({"processes": 0}, {"processes": -1}, {"maxtasksperchild": 0}, {"maxtasksperchild": 0.5}):
+    wrong: list[dict[str, Any]] = [
+        {"processes": 0},
+        {"processes": -1},
+        {"maxtasksperchild": 0},
+        {"maxtasksperchild": 0.5},
+    ]
+    for arguments in wrong:
         with pytest.raises(ValueError, match="must be"):
             Pool(context=context, **arguments)
     with pytest.raises(TypeError, match="callable"):

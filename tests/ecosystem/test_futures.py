@@ -2,6 +2,7 @@
 
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any
 
 import pytest
 
@@ -41,8 +42,8 @@ def test_workers_are_replaced_after_their_share(context: SharedMemoryContext) ->
 
 def test_what_cannot_be_pickled_fails_alone(context: SharedMemoryContext) -> None:
     with ProcessPoolExecutor(1, mp_context=context) as pool:
-        refused = pool.submit(jobs.square, open)
-        unpicklable = pool.submit(iter(()).__next__, (number for number in range(3)))
+        unsendable: list[Any] = [open, (number for number in range(3))]
+        refused, unpicklable = (pool.submit(jobs.square, each) for each in unsendable)
         good = pool.submit(jobs.square, 3)
         assert isinstance(refused.exception(PATIENCE_SECONDS), TypeError)
         assert isinstance(unpicklable.exception(PATIENCE_SECONDS), TypeError)

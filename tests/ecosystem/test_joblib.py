@@ -45,7 +45,8 @@ def test_parallel_raises_what_a_job_raised(context: SharedMemoryContext) -> None
 
 
 def test_loky_workers_take_locks_values_and_queues(reusable_executor_ends: None, tmp_path: Path) -> None:
-    lock, counter, reports = interproc.Lock(), interproc.Value("i"), interproc.Queue()
+    reports: interproc.Queue[int] = interproc.Queue()
+    lock, counter = interproc.Lock(), interproc.Value("i")
     # A folder of its own, because joblib keeps one until the program ends.
     joblib.Parallel(n_jobs=2, temp_folder=tmp_path)(
         joblib.delayed(jobs.count_and_report)(lock, counter, reports, number) for number in range(20)
