@@ -89,7 +89,8 @@ ArrayExport::Outcome ArrayExport::make(State& state, PyObject* array) {
   if (PyObject_GetBuffer(array, &view_, PyBUF_STRIDED_RO) != 0) return Outcome::failed;
   is_held_ = true;
   bool is_fortran = !PyBuffer_IsContiguous(&view_, 'C');
-  if (view_.ndim > most_array_dimensions || (is_fortran && !PyBuffer_IsContiguous(&view_, 'F'))) {
+  bool is_in_pieces = is_fortran && !PyBuffer_IsContiguous(&view_, 'F');
+  if (view_.ndim > most_array_dimensions || view_.readonly != 0 || is_in_pieces) {
     release();
     return Outcome::pickle_it;
   }

@@ -3,8 +3,8 @@
 //   ArrayHeader, 64 bytes | the elements, in the order that the header says
 //
 // Only where the array's dtype is numpy's own object for its kind: nothing else says as much in one letter. Arrays of other
-// dtypes (dates, text, structures, objects, foreign byte order), of other shapes of memory, of subclasses, and those that
-// the user has registered a reducer for are pickled.
+// dtypes (dates, text, structures, objects, foreign byte order), of other shapes of memory, of subclasses, read-only
+// ones, and those that the user has registered a reducer for are pickled.
 #pragma once
 
 #include "taken.hpp"

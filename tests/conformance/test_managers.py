@@ -192,8 +192,10 @@ def test_server_may_run_in_this_process() -> None:
     shared["a"].append(1)
     assert shared["a"] == [1]
     del shared
-    managers.dispatch(managers.listener_client["pickle"][1](server.address, authkey=b"a key"), None, "shutdown")
-    with pytest.raises((OSError, EOFError)):  # wakes the thread that accepts
+    with managers.listener_client["pickle"][1](server.address, authkey=b"a key") as asking:
+        managers.dispatch(asking, None, "shutdown")
+    waiting_for.until(server.stop_event.is_set)
+    with pytest.raises(interproc.AuthenticationError):  # wakes the thread that accepts
         managers.listener_client["pickle"][1](server.address, authkey=b"another key")
     thread.join()
     server.listener.close()
