@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar, Literal, overload
 
     from interproc.connection import Connection
-    from interproc.managers import SyncManager
     from interproc.pool import Pool
     from interproc.queues import JoinableQueue, Queue, SimpleQueue
     from interproc.synchronize import Barrier, BoundedSemaphore, Condition, Event, Lock, OnAbandoned, RLock, Semaphore
@@ -149,7 +148,7 @@ class SharedMemoryContext(BaseContext):
 
         return sharedctypes.Array(typecode_or_type, size_or_initializer, lock=lock, ctx=self)
 
-    def Pool(  # type: ignore[override]
+    def Pool(
         self,
         processes: int | None = None,
         initializer: Callable[..., object] | None = None,
@@ -161,7 +160,7 @@ class SharedMemoryContext(BaseContext):
 
         return pool.Pool(processes, initializer, initargs, maxtasksperchild, self.get_context())
 
-    def Manager(self) -> SyncManager:  # type: ignore[override]
+    def Manager(self) -> Any:
         """Starts a process that holds objects for others: see `interproc.managers.SyncManager`."""
         from interproc import managers
 
