@@ -99,6 +99,15 @@ def use_by_address(address: Any, authkey: bytes, conn: Any) -> None:
     conn.send(counter.increase(5))
 
 
+def serve(conn: Any) -> None:
+    """Is a manager's process, without a manager that started it."""
+    from interproc.managers import SyncManager
+
+    server = SyncManager(authkey=b"a key").get_server()
+    conn.send(server.address)
+    server.serve_forever()
+
+
 def fork_and_use(shared_dict: Any) -> None:
     """Uses a proxy in a child of plain os.fork(), and afterwards in its parent."""
     shared_dict["parent"] = os.getpid()

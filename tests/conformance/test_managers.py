@@ -182,23 +182,18 @@ def test_states_of_a_manager(context: SharedMemoryContext) -> None:
         manager.dict()
 
 
-def test_server_may_run_in_this_process() -> None:
-    server = SyncManager(address=None, authkey=b"a key").get_server()
-    thread = threading.Thread(target=server.accepter)
-    thread.start()
-    manager: Any = SyncManager(address=server.address, authkey=b"a key")
+def test_server_may_be_run_by_hand(context: SharedMemoryContext, children: Children) -> None:
+    ours, theirs = context.Pipe()
+    children.start(bodies.serve, theirs)
+    manager: Any = SyncManager(address=ours.recv(timeout=PATIENCE_SECONDS), authkey=b"a key")
     manager.connect()
     shared = manager.dict(a=[])
     shared["a"].append(1)
-    assert shared["a"] == [1]
+    assert shared.copy() == {"a": [1]}
     del shared
-    with managers.listener_client["pickle"][1](server.address, authkey=b"a key") as asking:
+    with managers.listener_client["pickle"][1](manager.address, authkey=b"a key") as asking:
         managers.dispatch(asking, None, "shutdown")
-    waiting_for.until(server.stop_event.is_set)
-    with pytest.raises(interproc.AuthenticationError):  # wakes the thread that accepts
-        managers.listener_client["pickle"][1](server.address, authkey=b"another key")
-    thread.join()
-    server.listener.close()
+    children.join()
 
 
 def test_objects_live_as_long_as_somebody_has_a_proxy(manager: Any, context: SharedMemoryContext) -> None:

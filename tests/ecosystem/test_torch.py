@@ -31,10 +31,10 @@ class Squares:
 
 
 class Deadly(Squares):
-    """Kills the worker that fetches the last sample."""
+    """Kills the worker that fetches the first sample, before it has sent anything."""
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
-        if index == SAMPLES - 1:
+        if index == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().__getitem__(index)
 
@@ -88,13 +88,14 @@ def test_data_loader_raises_what_a_worker_raised(context: SharedMemoryContext) -
 
 def test_data_loader_notices_a_killed_worker(context: SharedMemoryContext) -> None:
     with pytest.raises(RuntimeError, match="DataLoader worker"):
-        list(loader(Deadly(), context))
+        list(loader(Deadly(), context, timeout=0))  # without a limit it looks after its workers every few seconds
 
 
 @pytest.mark.parametrize("strategy", ["file_descriptor", "file_system"])
 def test_tensor_in_a_queue_is_shared(
     context: SharedMemoryContext, children: Children, strategy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(torch.multiprocessing, "_sharing_strategy", strategy)
     tensors, doubled, finished = context.Queue(), context.Queue(), context.Event()
     children.start(double, tensors, doubled, finished)
     tensor = torch.arange(float(WIDTH))
