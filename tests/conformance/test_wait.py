@@ -40,6 +40,8 @@ def test_all_kinds_of_objects_are_waited_for_together(context: SharedMemoryConte
         simple.put("x")
         ours.send("end")
         children.join()
+        # The fork server tells the exit code a moment before it closes the sentinel's other end.
+        assert wait([child.sentinel], PATIENCE_SECONDS) == [child.sentinel]
         assert wait(everything) == [simple, standard, left, read_fd, child.sentinel, reader]
     finally:
         for closable in (standard, standard_peer, left, right):
