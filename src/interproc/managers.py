@@ -101,6 +101,7 @@ class BaseManager(multiprocessing.managers.BaseManager):
         """
         with closing(self._Client(self._address, authkey=self._authkey)) as reached:
             dispatch(reached, None, "dummy")
+        clients.check(self._address)
         self._state.value = State.STARTED
 
     def start(self, initializer: Callable[..., object] | None = None, initargs: Iterable[Any] = ()) -> None:
@@ -136,6 +137,7 @@ class BaseManager(multiprocessing.managers.BaseManager):
                 self._process.name = f"{type(self).__name__}-{identity}"
                 self._process.start()
             self._address = _await_address(self._process, reader)
+        clients.close(self._address)  # of a manager that was there before
         self._state.value = State.STARTED
         self.shutdown: Any = Finalize(
             self,

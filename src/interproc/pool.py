@@ -338,7 +338,8 @@ class _SealedTasks(_PlainTasks):
         super().__init__(put)
         self._sealer = Sealer()
         self._is_interruptible = False
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._interrupt)
 
     def _interrupt(self, number: int, frame: object) -> None:

@@ -5,6 +5,7 @@ import multiprocessing.managers
 import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from queue import Empty
 from typing import Any
 
@@ -130,6 +131,28 @@ def test_xmlrpc(context: SharedMemoryContext) -> None:
         reached: Any = Custom(address=manager.address, serializer="xmlrpclib")
         reached.connect()
         assert reached.counter(1).increase(2) == 3
+
+
+def test_manager_comes_again_at_its_address(context: SharedMemoryContext, tmp_path: Path) -> None:
+    address = str(tmp_path / "socket")
+    first: Any = SyncManager(address=address, authkey=b"a key", ctx=context)
+    first.start()
+    stale = first.dict(a=1)
+    first._process.kill()
+    first.join()
+    Path(address).unlink()
+    second: Any = SyncManager(address=address, authkey=b"a key", ctx=context)
+    with second:
+        fresh = second.dict(b=2)
+        assert fresh["b"] == 2
+        reached: Any = SyncManager(address=address, authkey=b"a key")
+        reached.connect()
+        assert reached.dict(c=3)["c"] == 3
+        with pytest.raises(ManagerDied):
+            stale["a"]
+        assert fresh["b"] == 2
+        del fresh
+    second.join()
 
 
 def test_standard_clients_and_ours_understand_each_other(context: SharedMemoryContext) -> None:

@@ -91,11 +91,7 @@ def test_data_loader_notices_a_killed_worker(context: SharedMemoryContext) -> No
         list(loader(Deadly(), context, timeout=0))  # without a limit it looks after its workers every few seconds
 
 
-@pytest.mark.parametrize("strategy", ["file_descriptor", "file_system"])
-def test_tensor_in_a_queue_is_shared(
-    context: SharedMemoryContext, children: Children, strategy: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.multiprocessing, "_sharing_strategy", strategy)
+def test_tensor_in_a_queue_is_shared(context: SharedMemoryContext, children: Children) -> None:
     tensors, doubled, finished = context.Queue(), context.Queue(), context.Event()
     children.start(double, tensors, doubled, finished)
     tensor = torch.arange(float(WIDTH))

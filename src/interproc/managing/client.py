@@ -116,12 +116,12 @@ class Client:
         dropped = self._take_dropped() if self._dropped else ()
         is_sent = False
         try:
-            session.send((ident, name, args, kwds, dropped) if kwds or dropped else (ident, name, args))
+            session.send([ident, name, args, kwds, dropped] if kwds or dropped else (ident, name, *args))
             is_sent = True
             reply: Reply = session.recv()
         except (EOFError, OSError) as error:
             session.close()
-            if self._is_alive():
+            if self.is_alive():
                 raise  # it is an error of the arguments' pickling, or of the result's
             raise self._died() from error
         except Exception:  # this too, and it leaves the session in step
@@ -183,8 +183,8 @@ class Client:
             raise _unless_refused(error, self._died()) from error
         try:
             kind, result = _ask(connection, "open_session", self._name, _name_of_thread(), self._changes is not None)
-            if kind != "#RETURN":
-                raise RemoteError(result)
+            if kind != "#RETURN":  # another manager, to which this process is unknown
+                raise EOFError(result)
             if result is None:
                 return connection
             session = _receive_pipe(connection, *result)
@@ -198,7 +198,8 @@ class Client:
         connection.close()
         return session
 
-    def _is_alive(self) -> bool:
+    def is_alive(self) -> bool:
+        """Whether the manager that this process introduced itself to answers. Once it does not, it is forgotten."""
         try:
             self._open().close()
         except (OSError, EOFError):
@@ -247,6 +248,12 @@ class Clients:
             raise _unless_refused(error, died(address)) from error
         with self._lock:
             return self._known.setdefault(address, client)
+
+    def check(self, address: Address) -> None:
+        """Forgets the manager that was at an address, if that has ended."""
+        client = self._known.get(address)
+        if client is not None:
+            client.is_alive()
 
     def close(self, address: Address) -> None:
         """Closes the client of the manager at an address, if there is one."""

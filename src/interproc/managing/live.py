@@ -12,7 +12,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from interproc.managing.client import Client, clients, result_of
-from interproc.managing.referents import LENT_KINDS, MANY, ONE, Shape
+from interproc.managing.referents import LENT_KINDS, MANY, ONE, Shape, ident_of_element
 
 T = TypeVar("T", bound=type)
 
@@ -48,10 +48,14 @@ class Loan:
     def call(self, position: int, name: str, args: tuple[Any, ...] = (), kwds: dict[str, Any] | None = None) -> Any:
         """Calls a method of an element, and returns its result; of a change with the numbers before and after it."""
         client = self.client
-        kind, result = client.call((self.number, position), name, args, kwds or {})
+        kind, result = client.call(self.ident_of(position), name, args, kwds or {})
         if kind == "#LOAN":
             return wrap(client, self._authkey, *result)
         return result if kind == "#CHANGED" else result_of(kind, result)
+
+    def ident_of(self, position: int) -> int:
+        """How the manager knows an element."""
+        return ident_of_element(self.number, position)
 
     def changes(self) -> int:
         """How far the changes of the elements' container have come."""
@@ -117,7 +121,7 @@ class Live:
         """Whether this very element is an item of the container with this identity."""
         if client is None or self._loan.client is not client:
             return False
-        return bool(result_of(*client.call(ident, "#HOLDS", (key, (self._loan.number, self._position)))))
+        return bool(result_of(*client.call(ident, "#HOLDS", (key, self._loan.ident_of(self._position)))))
 
 
 def _is_atom(value: Any) -> bool:

@@ -154,6 +154,16 @@ def lent_elements(result: Any, shape: Shape) -> tuple[Any, list[Any]]:
     return result, [element for element in elements if type(element) in LENT_KINDS]
 
 
+def ident_of_element(loan: int, position: int) -> int:
+    """The identity of a lent element: of its loan, and its position there."""
+    return loan << 32 | position
+
+
+def place_of_element(ident: int) -> tuple[int, int]:
+    """The loan of a lent element, and its position there."""
+    return divmod(ident, 1 << 32)
+
+
 __all__ = [
     "KINDS",
     "LENT_KINDS",
@@ -163,7 +173,9 @@ __all__ = [
     "Kind",
     "Shape",
     "holds",
+    "ident_of_element",
     "lent_elements",
     "method_of",
+    "place_of_element",
     "shape_of",
 ]

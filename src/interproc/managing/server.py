@@ -26,7 +26,7 @@ from interproc.connection import Pipe
 from interproc.handshake import HandshakeFailed
 from interproc.managing.changes import Changes, place_of
 from interproc.managing.client import Reply, authentication_string, memory_offer, send_fds
-from interproc.managing.referents import KINDS, Shape, holds, lent_elements, method_of, shape_of
+from interproc.managing.referents import KINDS, Shape, holds, lent_elements, method_of, place_of_element, shape_of
 from interproc.state import state
 
 listener_client: dict[str, tuple[Any, Any]] = {
@@ -218,7 +218,12 @@ class Server(_Standard):  # type: ignore[misc]
                 kind: str = "#TRACEBACK"
                 result: Any = traceback.format_exc()
             else:
-                kind, result = self._answer(peer, *request)
+                if peer is None:
+                    kind, result = self._answer(None, *request)
+                elif type(request) is tuple:  # the short form, which needs no pickle for the most part
+                    kind, result = self._answer(peer, request[0], request[1], request[2:])
+                else:
+                    kind, result = self._answer(peer, *request)
                 del request
             if kind == "#ERROR" and peer is not None:
                 result = outcomes.pack(result, with_traceback=_says_something(result.__traceback__))
@@ -246,7 +251,7 @@ class Server(_Standard):  # type: ignore[misc]
                     self._drop(peer, held)
                 if ident is None:
                     return "#RETURN", self._serve_itself(peer, name, args, kwds)
-                if type(ident) is tuple:
+                if type(ident) is int:
                     return self._call_element(peer, ident, name, args, kwds)
             return self._call(peer, ident, name, args, kwds)
         except Exception:
@@ -302,7 +307,8 @@ class Server(_Standard):  # type: ignore[misc]
 
     def _fall_back(self, ident: str, obj: Any, exposed: Any, name: str, args: Any, kwds: Any) -> Any:
         if name == "#HOLDS":
-            key, (number, position) = args
+            key, element = args
+            number, position = place_of_element(element)
             loan = self._loans.get(number)
             return loan is not None and holds(obj, key, loan.elements[position])
         fallback = self.fallback_mapping.get(name)
@@ -332,9 +338,9 @@ class Server(_Standard):  # type: ignore[misc]
         peer.loans.add(number)
         return "#LOAN", (number, place, seen, shape, result)
 
-    def _call_element(self, peer: Peer, ident: tuple[int, int], name: str, args: Any, kwds: Any) -> Reply:
+    def _call_element(self, peer: Peer, ident: int, name: str, args: Any, kwds: Any) -> Reply:
         """Calls a method of a lent element. A change is answered with the numbers before and after it."""
-        number, position = ident
+        number, position = place_of_element(ident)
         loan = self._loans.get(number)
         if loan is None:
             gone = "the process that got this element has let go of it: get it from its container again"
