@@ -205,6 +205,8 @@ FORK_TEST(a_child_keeps_its_view_when_the_parent_gives_the_block_back_and_frees_
   CHECK_EQ(statistics(*channel).blocks_taken, 1);
 }
 
+// A sanitizer needs address space of its own.
+#if !defined(INTERPROC_ADDRESS_SANITIZER) && !defined(INTERPROC_THREAD_SANITIZER)
 FORK_TEST(where_a_fork_finds_no_memory_for_the_copy_the_block_is_never_given_back) {
   finish_child(start_child([] {
     auto channel = make_channel({.max_bytes = 128 * mega, .virtual_bytes = 256 * mega});
@@ -231,6 +233,7 @@ FORK_TEST(where_a_fork_finds_no_memory_for_the_copy_the_block_is_never_given_bac
     CHECK_EQ(status, 0);
   }));
 }
+#endif
 
 FORK_TEST(a_killed_receivers_blocks_come_back) {
   auto channel = make_channel();

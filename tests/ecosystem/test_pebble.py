@@ -6,6 +6,7 @@ from typing import Any
 import pebble
 import pytest
 
+import interproc
 from tests import waiting_for
 from tests.contexts import PATIENCE_SECONDS
 from tests.ecosystem import jobs
@@ -14,6 +15,12 @@ from tests.ecosystem import jobs
 def test_map(context: Any) -> None:
     with pebble.ProcessPool(2, context=context) as pool:
         assert list(pool.map(jobs.square, range(100), chunksize=10).result()) == [number**2 for number in range(100)]
+
+
+def test_pool_takes_the_module() -> None:
+    module: Any = interproc  # pebble's annotation names multiprocessing itself
+    with pebble.ProcessPool(2, context=module) as pool:
+        assert pool.schedule(jobs.square, args=[3]).result(PATIENCE_SECONDS) == 9
 
 
 def test_timeout_ends_the_worker_and_the_pool_goes_on(context: Any) -> None:
