@@ -1,8 +1,8 @@
 """Numbers, structures and arrays of ctypes in shared memory.
 
 `RawValue` and `RawArray` make bare ctypes objects. `Value` and `Array` put a lock beside them, and operations on single
-numbers that need none. All may be pickled at any time, to any process of the same user; memory lives as long as
-anything refers to it, in any process.
+numbers that need none. All may be pickled at any time, to any process of the same user; the bare ones only by queues,
+pipes and processes. Memory lives as long as anything refers to it, in any process.
 """
 
 from __future__ import annotations
@@ -318,7 +318,7 @@ def _place(kind: Any, block: _core.HeapBlock) -> Any:
         _registered[kind] = None
         ForkingPickler.register(kind, _reduce)
     value = kind.from_buffer(block)
-    value._wrapper = block
+    value._wrapper = _Memory(block)
     return value
 
 
@@ -338,11 +338,30 @@ def _with_lock(obj: Any, lock: Any) -> Any:
 _registered: WeakKeyDictionary[Any, None] = WeakKeyDictionary()
 
 
+class _Memory:
+    """The memory of a bare ctypes object, which lies beside it for `_reduce`.
+
+    Picklers that do not know of `_reduce` meet this. Without it they would copy the object, and what is written into a
+    copy is lost.
+    """
+
+    __slots__ = ("block",)
+
+    def __init__(self, block: _core.HeapBlock) -> None:
+        self.block = block
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "values and arrays without a lock can be sent with queues, pipes and processes of interproc and"
+            " multiprocessing; where something else pickles them, use Value or Array with a lock"
+        )
+
+
 def _reduce(obj: Any) -> Any:
-    block = getattr(obj, "_wrapper", None)
-    if block is None:  # one of the same type elsewhere: a copy
+    memory = getattr(obj, "_wrapper", None)
+    if memory is None:  # one of the same type elsewhere: a copy
         return _rebuild_copy, (_name_type(type(obj)), bytes(obj))
-    return _rebuild, (_name_type(type(obj)), block)
+    return _rebuild, (_name_type(type(obj)), memory.block)
 
 
 def _name_type(kind: Any) -> Any:

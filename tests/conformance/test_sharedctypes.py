@@ -2,6 +2,7 @@
 
 import ctypes
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy
@@ -243,3 +244,28 @@ def test_plain_pickle_shares_what_has_a_lock() -> None:
     shared = pickle.loads(pickle.dumps(array))
     shared[1][1] = 4
     assert array[1][1] == 4
+
+
+def test_plain_pickle_never_copies_what_has_no_lock() -> None:
+    for bare in (interproc.RawValue("i", 1), interproc.Value(Point, 1, 2, lock=False)):
+        with pytest.raises(TypeError, match="with a lock"):
+            pickle.dumps([bare])
+    with pytest.raises(pickle.PicklingError):  # by way of its type, which has no name
+        pickle.dumps([interproc.RawArray("i", 2)])
+
+
+def test_closures_share_what_has_no_lock() -> None:
+    bare = interproc.RawValue("i", 1)
+
+    def increment() -> None:
+        bare.value += 1
+
+    queue: interproc.Queue[Callable[[], None]] = interproc.Queue()
+    queue.put(increment)
+    queue.get()()
+    assert bare.value == 2
+
+
+def test_unshared_objects_of_a_shared_type_are_pickled_as_before() -> None:
+    interproc.RawValue("i", 1)
+    assert pickle.loads(pickle.dumps(ctypes.c_int(3))).value == 3

@@ -24,7 +24,7 @@ def test_initializer_gets_a_queue(context: SharedMemoryContext) -> None:
     assert sorted(reports.get(timeout=PATIENCE_SECONDS) for _ in range(10)) == list(range(10))
 
 
-def test_failing_initializer_breaks_the_pool(context: SharedMemoryContext) -> None:
+def test_death_in_the_initializer_breaks_the_pool(context: SharedMemoryContext) -> None:
     with (
         ProcessPoolExecutor(2, mp_context=context, initializer=jobs.die) as pool,
         pytest.raises(BrokenProcessPool),
@@ -32,9 +32,8 @@ def test_failing_initializer_breaks_the_pool(context: SharedMemoryContext) -> No
         pool.submit(jobs.square, 1).result(PATIENCE_SECONDS)
 
 
+@pytest.mark.parametrize("context", ["spawn", "forkserver"], indirect=True)  # concurrent.futures refuses fork
 def test_workers_are_replaced_after_their_share(context: SharedMemoryContext) -> None:
-    if context.get_start_method() == "fork":
-        pytest.skip("concurrent.futures refuses max_tasks_per_child under fork")
     with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=2) as pool:
         workers = [pool.submit(jobs.process_id).result(PATIENCE_SECONDS) for _ in range(6)]
     assert [workers.count(worker) for worker in dict.fromkeys(workers)] == [2, 2, 2]

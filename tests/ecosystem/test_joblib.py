@@ -19,6 +19,12 @@ from tests.contexts import PATIENCE_SECONDS
 from tests.ecosystem import jobs
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gives joblib a folder, because some of what it puts there stays until the program ends."""
+    monkeypatch.setenv("JOBLIB_TEMP_FOLDER", str(tmp_path))
+
+
 @pytest.fixture
 def reusable_executor_ends() -> Iterator[None]:
     """Ends the executor that loky would keep."""
@@ -31,9 +37,9 @@ def test_parallel_with_a_context(context: SharedMemoryContext) -> None:
     assert squares == [number**2 for number in range(50)]
 
 
-def test_parallel_maps_large_arrays(context: SharedMemoryContext, tmp_path: Path) -> None:
+def test_parallel_maps_large_arrays(context: SharedMemoryContext) -> None:
     matrices = [numpy.full((jobs.MATRIX_SIZE, jobs.MATRIX_SIZE), float(number)) for number in range(4)]
-    traces = joblib.Parallel(n_jobs=2, backend=context, max_nbytes="1M", temp_folder=tmp_path)(
+    traces = joblib.Parallel(n_jobs=2, backend=context, max_nbytes="1M")(
         joblib.delayed(jobs.trace)(matrix) for matrix in matrices
     )
     assert traces == [float(jobs.MATRIX_SIZE * number) for number in range(4)]
@@ -44,20 +50,19 @@ def test_parallel_raises_what_a_job_raised(context: SharedMemoryContext) -> None
         joblib.Parallel(n_jobs=2, backend=context)(joblib.delayed(jobs.fail)("on purpose") for _ in range(2))
 
 
-def test_loky_workers_take_locks_values_and_queues(reusable_executor_ends: None, tmp_path: Path) -> None:
+def test_loky_workers_take_locks_values_and_queues(reusable_executor_ends: None) -> None:
     reports: interproc.Queue[int] = interproc.Queue()
     lock, counter = interproc.Lock(), interproc.Value("i")
-    # A folder of its own, because joblib keeps one until the program ends.
-    joblib.Parallel(n_jobs=2, temp_folder=tmp_path)(
+    joblib.Parallel(n_jobs=2)(
         joblib.delayed(jobs.count_and_report)(lock, counter, reports, number) for number in range(20)
     )
     assert counter.value == sum(range(20))
     assert sorted(reports.get(timeout=PATIENCE_SECONDS) for _ in range(20)) == list(range(20))
 
 
-@pytest.mark.parametrize("start_method", ["spawn", "forkserver"])
-def test_reusable_executor_takes_a_context(start_method: str) -> None:
+@pytest.mark.parametrize("context", ["spawn", "forkserver"], indirect=True)  # loky refuses fork
+def test_reusable_executor_takes_a_context(context: SharedMemoryContext) -> None:
     offset = 5
-    with loky.get_reusable_executor(2, context=interproc.get_context(start_method)) as executor:
+    with loky.get_reusable_executor(2, context=context) as executor:
         assert list(executor.map(jobs.square, range(10), timeout=PATIENCE_SECONDS)) == [n**2 for n in range(10)]
         assert executor.submit(lambda number: number + offset, 1).result(PATIENCE_SECONDS) == 6
