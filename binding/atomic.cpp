@@ -236,13 +236,9 @@ int initialise(PyObject* self, PyObject* arguments, PyObject* keywords) {
   PyObject* memory = nullptr;
   PyObject* typecode = nullptr;
   PyObject* lock = nullptr;
-  State* state = state_of_type(Py_TYPE(self));
+  State* state = state_to_initialise(self, cast(self)->operations);
   if (state == nullptr || !PyArg_ParseTupleAndKeywords(arguments, keywords, "OUO:Atomic", const_cast<char**>(names),
                                                        &memory, &typecode, &lock)) {
-    return -1;
-  }
-  if (cast(self)->operations != nullptr) {
-    PyErr_SetString(PyExc_RuntimeError, "__init__() was called before");
     return -1;
   }
   const Operations* operations = operations_for(typecode);

@@ -1,34 +1,19 @@
 // BarrierBase: parties that wait for one another.
 #include "sync/barrier.hpp"
 
-#include <new>
-
 #include "sync.hpp"
 
 namespace interproc::binding {
 
 namespace {
 
-struct BarrierObject {
-  PyObject ob_base;
-  State* state;
-  PyObject* weak_references;
-  PyObject* segment;  // that it was attached with
-  std::unique_ptr<Barrier> barrier;
-};
-
-BarrierObject* cast(PyObject* self) { return reinterpret_cast<BarrierObject*>(self); }
-
-Barrier* barrier_of(PyObject* self) {
-  if (cast(self)->barrier == nullptr) PyErr_SetString(PyExc_RuntimeError, "__init__() was not called");
-  return cast(self)->barrier.get();
-}
+using BarrierObject = Holder<Barrier>;
 
 // The party's number; None where the barrier is broken; nullptr with an exception raised.
 PyObject* conclude(PyObject* self, Status status, std::uint32_t index, const Fault& fault) {
   if (status == Status::ok) return PyLong_FromUnsignedLong(index);
   if (status == Status::broken || status == Status::timed_out) Py_RETURN_NONE;
-  return raise_in_sync(*cast(self)->state, status, fault);
+  return raise_in_sync(*BarrierObject::cast(self)->state, status, fault);
 }
 
 // The last one to come: the action, then the others may go.
@@ -38,12 +23,12 @@ PyObject* act(PyObject* self, const Barrier::Arrival& arrival, PyObject* action)
     Ref done(PyObject_CallNoArgs(action));
     if (!done) {
       Ref error = take_raised();
-      cast(self)->barrier->abort(&fault);
+      BarrierObject::cast(self)->held->abort(&fault);
       raise_again(std::move(error));
       return nullptr;
     }
   }
-  Status status = cast(self)->barrier->release(arrival, &fault);
+  Status status = BarrierObject::cast(self)->held->release(arrival, &fault);
   return conclude(self, status, arrival.index, fault);
 }
 
@@ -53,7 +38,7 @@ PyObject* pass(PyObject* self, PyObject* const* arguments, Py_ssize_t positional
   std::uint64_t deadline_ns = no_deadline;
   if (!parse(signature, arguments, positional, keywords, values)) return nullptr;
   if (!deadline_after(values[1], &deadline_ns)) return nullptr;
-  Barrier* barrier = barrier_of(self);
+  Barrier* barrier = BarrierObject::of(self);
   if (barrier == nullptr) return nullptr;
   Barrier::Arrival arrival;
   Fault fault;
@@ -71,11 +56,11 @@ PyObject* pass(PyObject* self, PyObject* const* arguments, Py_ssize_t positional
 }
 
 PyObject* change(PyObject* self, Status (Barrier::*how)(Fault*)) {
-  Barrier* barrier = barrier_of(self);
+  Barrier* barrier = BarrierObject::of(self);
   if (barrier == nullptr) return nullptr;
   Fault fault;
   Status status = (barrier->*how)(&fault);
-  if (status != Status::ok) return raise_in_sync(*cast(self)->state, status, fault);
+  if (status != Status::ok) return raise_in_sync(*BarrierObject::cast(self)->state, status, fault);
   Py_RETURN_NONE;
 }
 
@@ -84,50 +69,35 @@ PyObject* abort(PyObject* self, PyObject*) { return change(self, &Barrier::abort
 PyObject* reset(PyObject* self, PyObject*) { return change(self, &Barrier::reset); }
 
 PyObject* get_parties(PyObject* self, void*) {
-  Barrier* barrier = barrier_of(self);
+  Barrier* barrier = BarrierObject::of(self);
   return barrier != nullptr ? PyLong_FromUnsignedLong(barrier->parties()) : nullptr;
 }
 
 PyObject* get_waiting(PyObject* self, void*) {
-  Barrier* barrier = barrier_of(self);
+  Barrier* barrier = BarrierObject::of(self);
   return barrier != nullptr ? PyLong_FromUnsignedLong(barrier->waiting()) : nullptr;
 }
 
 PyObject* get_broken(PyObject* self, void*) {
-  Barrier* barrier = barrier_of(self);
+  Barrier* barrier = BarrierObject::of(self);
   return barrier != nullptr ? PyBool_FromLong(barrier->is_broken()) : nullptr;
 }
 
-PyObject* reference(PyObject* self, PyObject*) {
-  Barrier* barrier = barrier_of(self);
-  return barrier != nullptr ? export_place(*cast(self)->state, *barrier, cast(self)->segment) : nullptr;
-}
-
 // --- life ------------------------------------------------------------------------------------------------------------
-
-PyObject* create(PyTypeObject* type, PyObject*, PyObject*) {
-  PyObject* self = type->tp_alloc(type, 0);
-  if (self != nullptr) new (&cast(self)->barrier) std::unique_ptr<Barrier>();
-  return self;
-}
 
 int initialise(PyObject* self, PyObject* arguments, PyObject* keywords) {
   static const char* names[] = {"parties", nullptr};
   long long parties = 0;
   if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "L:BarrierBase", const_cast<char**>(names), &parties))
     return -1;
-  if (cast(self)->barrier != nullptr) {
-    PyErr_SetString(PyExc_RuntimeError, "__init__() was called before");
-    return -1;
-  }
-  State* state = state_of_type(Py_TYPE(self));
+  State* state = state_to_initialise(self, BarrierObject::cast(self)->held.get());
   if (state == nullptr) return -1;
   Fault fault;
   Status status = Status::over_bound;
   if (parties > 0 && parties <= INT32_MAX) {
-    status = Barrier::create(static_cast<std::uint32_t>(parties), &cast(self)->barrier, &fault);
+    status = Barrier::create(static_cast<std::uint32_t>(parties), &BarrierObject::cast(self)->held, &fault);
   }
-  cast(self)->state = state;
+  BarrierObject::cast(self)->state = state;
   if (status == Status::ok) return 0;
   if (status == Status::over_bound) {
     PyErr_Format(PyExc_ValueError, "parties must be from 1 to %d, not %lld", INT32_MAX, parties);
@@ -135,31 +105,6 @@ int initialise(PyObject* self, PyObject* arguments, PyObject* keywords) {
     raise_in_sync(*state, status, fault);
   }
   return -1;
-}
-
-PyObject* attach(PyObject* kind, PyObject* const* arguments, Py_ssize_t count) {
-  auto* type = reinterpret_cast<PyTypeObject*>(kind);
-  State* state = state_of_type(type);
-  std::shared_ptr<SyncPool> pool;
-  std::uint32_t index = 0;
-  if (state == nullptr || !parse_place(*state, arguments, count, &pool, &index)) return nullptr;
-  Ref self(create(type, nullptr, nullptr));
-  if (!self) return nullptr;
-  Fault fault;
-  Status status = Barrier::attach(std::move(pool), index, &cast(self.get())->barrier, &fault);
-  if (status != Status::ok) return raise_in_sync(*state, status, fault);
-  cast(self.get())->segment = Py_NewRef(arguments[0]);
-  cast(self.get())->state = state;
-  return self.release();
-}
-
-void dealloc(PyObject* self) {
-  PyTypeObject* type = Py_TYPE(self);
-  if (cast(self)->weak_references != nullptr) PyObject_ClearWeakRefs(self);
-  cast(self)->barrier.~unique_ptr();
-  Py_CLEAR(cast(self)->segment);
-  type->tp_free(self);
-  Py_DECREF(type);
 }
 
 PyMethodDef methods[] = {
@@ -173,8 +118,9 @@ PyMethodDef methods[] = {
     {"reset", reset, METH_NOARGS,
      PyDoc_STR("reset($self, /)\n--\n\n"
                "Makes the barrier as new; those who wait get BrokenBarrierError. Never blocks.")},
-    {"_reference", reference, METH_NOARGS, PyDoc_STR("_reference($self, /)\n--\n\nThe arguments of _attach().")},
-    {"_attach", as_method(attach), METH_FASTCALL | METH_CLASS,
+    {"_reference", BarrierObject::reference, METH_NOARGS,
+     PyDoc_STR("_reference($self, /)\n--\n\nThe arguments of _attach().")},
+    {"_attach", as_method(BarrierObject::attach), METH_FASTCALL | METH_CLASS,
      PyDoc_STR("Returns another object for the barrier that _reference() named.")},
     {nullptr, nullptr, 0, nullptr},
 };
@@ -193,9 +139,9 @@ PyMemberDef members[] = {
 
 PyType_Slot slots[] = {
     {Py_tp_doc, const_cast<char*>("A barrier in shared memory.")},
-    {Py_tp_new, as_slot(create)},
+    {Py_tp_new, as_slot(BarrierObject::create)},
     {Py_tp_init, as_slot(initialise)},
-    {Py_tp_dealloc, as_slot(dealloc)},
+    {Py_tp_dealloc, as_slot(BarrierObject::dealloc)},
     {Py_tp_methods, methods},
     {Py_tp_getset, properties},
     {Py_tp_members, members},

@@ -127,11 +127,7 @@ PyObject* create(PyTypeObject* type, PyObject*, PyObject*) {
 
 // With a segment and an index, another object for a condition that exists.
 int initialise(PyObject* self, PyObject* arguments, PyObject* keywords) {
-  if (cast(self)->state != nullptr) {
-    PyErr_SetString(PyExc_RuntimeError, "__init__() was called before");
-    return -1;
-  }
-  State* state = state_of_type(Py_TYPE(self));
+  State* state = state_to_initialise(self, cast(self)->state);
   if (state == nullptr) return -1;
   static const char* names[] = {"lock", "segment", "index", nullptr};
   PyObject* lock = nullptr;

@@ -161,7 +161,7 @@ int initialise(PyObject* self, PyObject* arguments, PyObject* keywords) {
     return -1;
   }
   ConnectionObject* connection = as_connection(self);
-  State* state = state_to_initialise(self, connection->segment);
+  State* state = state_with_codec(self, connection->segment);
   if (state == nullptr) return -1;
   std::shared_ptr<Segment> segment = segment_of(*state, segment_object);
   if (segment == nullptr) return -1;

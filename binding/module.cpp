@@ -197,11 +197,14 @@ State* state_to_initialise(PyObject* self, const void* initialised) {
     PyErr_SetString(PyExc_RuntimeError, "__init__() was called before");
     return nullptr;
   }
-  if (!state->is_installed()) {
-    PyErr_SetString(PyExc_RuntimeError, "the codec is not installed: import interproc.codec first");
-    return nullptr;
-  }
   return state;
+}
+
+State* state_with_codec(PyObject* self, const void* initialised) {
+  State* state = state_to_initialise(self, initialised);
+  if (state == nullptr || state->is_installed()) return state;
+  PyErr_SetString(PyExc_RuntimeError, "the codec is not installed: import interproc.codec first");
+  return nullptr;
 }
 
 }  // namespace interproc::binding

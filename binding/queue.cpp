@@ -139,7 +139,7 @@ int initialise(PyObject* self, PyObject* arguments, PyObject* keywords) {
     return -1;
   }
   QueueObject* queue = as_queue(self);
-  State* state = state_to_initialise(self, queue->segment);
+  State* state = state_with_codec(self, queue->segment);
   if (state == nullptr) return -1;
   std::shared_ptr<Segment> segment = segment_of(*state, segment_object);
   if (segment == nullptr) return -1;

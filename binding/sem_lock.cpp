@@ -203,11 +203,7 @@ int initialise(PyObject* self, PyObject* arguments, PyObject* keywords) {
     return -1;
   }
   SemLockObject* object = as_sem_lock(self);
-  if (object->state != nullptr) {
-    PyErr_SetString(PyExc_RuntimeError, "__init__() was called before");
-    return -1;
-  }
-  State* state = state_of_type(Py_TYPE(self));
+  State* state = state_to_initialise(self, object->state);
   if (state == nullptr) return -1;
   Fault fault;
   Status status;

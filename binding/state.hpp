@@ -76,9 +76,11 @@ struct State {
 // The state behind a type of this module or a subclass of one; nullptr with an exception set for others.
 State* state_of_type(PyTypeObject* type);
 
-// The state for an object that is being initialised; nullptr with an exception raised where install() was not called or
-// `initialised` shows that it happened before.
+// The state for an object that is being initialised; nullptr with an exception raised where `initialised` shows that it
+// happened before.
 State* state_to_initialise(PyObject* self, const void* initialised);
+// For one that needs the codec: raises also where install() was not called.
+State* state_with_codec(PyObject* self, const void* initialised);
 
 PyTypeObject* make_sink_type(PyObject* module);
 PyTypeObject* make_buffer_type(PyObject* module);

@@ -1,6 +1,9 @@
 // What the types of locks, semaphores, conditions, events and barriers share.
 #pragma once
 
+#include <memory>
+#include <new>
+
 #include "arguments.hpp"
 #include "channel.hpp"
 #include "errors.hpp"
@@ -37,5 +40,59 @@ PyObject* export_place(State& state, SyncObject& object, PyObject* segment);
 
 // Raises what an operation could not do; always nullptr.
 PyObject* raise_in_sync(State& state, Status status, const Fault& fault);
+
+// A Python object that is one synchronisation object and nothing else, and the part of its type that is the same for all.
+template <typename Kind>
+struct Holder {
+  PyObject ob_base;
+  State* state;
+  PyObject* weak_references;
+  PyObject* segment;  // that it was attached with, so that the next object on it finds it known
+  std::unique_ptr<Kind> held;
+
+  static Holder* cast(PyObject* self) { return reinterpret_cast<Holder*>(self); }
+
+  // nullptr with an exception raised before __init__().
+  static Kind* of(PyObject* self) {
+    if (cast(self)->held == nullptr) PyErr_SetString(PyExc_RuntimeError, "__init__() was not called");
+    return cast(self)->held.get();
+  }
+
+  static PyObject* create(PyTypeObject* type, PyObject*, PyObject*) {
+    PyObject* self = type->tp_alloc(type, 0);
+    if (self != nullptr) new (&cast(self)->held) std::unique_ptr<Kind>();
+    return self;
+  }
+
+  static PyObject* reference(PyObject* self, PyObject*) {
+    Kind* held = of(self);
+    return held != nullptr ? export_place(*cast(self)->state, *held, cast(self)->segment) : nullptr;
+  }
+
+  static PyObject* attach(PyObject* kind, PyObject* const* arguments, Py_ssize_t count) {
+    auto* type = reinterpret_cast<PyTypeObject*>(kind);
+    State* state = state_of_type(type);
+    std::shared_ptr<SyncPool> pool;
+    std::uint32_t index = 0;
+    if (state == nullptr || !parse_place(*state, arguments, count, &pool, &index)) return nullptr;
+    Ref self(create(type, nullptr, nullptr));
+    if (!self) return nullptr;
+    Fault fault;
+    Status status = Kind::attach(std::move(pool), index, &cast(self.get())->held, &fault);
+    if (status != Status::ok) return raise_in_sync(*state, status, fault);
+    cast(self.get())->segment = Py_NewRef(arguments[0]);
+    cast(self.get())->state = state;
+    return self.release();
+  }
+
+  static void dealloc(PyObject* self) {
+    PyTypeObject* type = Py_TYPE(self);
+    if (cast(self)->weak_references != nullptr) PyObject_ClearWeakRefs(self);
+    cast(self)->held.~unique_ptr();
+    Py_CLEAR(cast(self)->segment);
+    type->tp_free(self);
+    Py_DECREF(type);
+  }
+};
 
 }  // namespace interproc::binding

@@ -65,6 +65,19 @@ Status Barrier::attach(std::shared_ptr<SyncPool> pool, std::uint32_t index, std:
   return *barrier != nullptr ? Status::ok : out_of_memory(fault);
 }
 
+// Does something that cannot sleep with the guard held. ok, too_many_participants.
+template <typename Step>
+Status Barrier::as_party(Fault* fault, Step step) {
+  std::uint32_t token;
+  Status status = pool_->join(&token, fault);
+  if (status != Status::ok) return status;
+  Party party(*pool_, *cell_, entries_, token);
+  party.enter();
+  step(party);
+  party.leave();
+  return Status::ok;
+}
+
 // --- a party's way through a round -----------------------------------------------------------------------------------
 
 Status Barrier::arrive(Arrival* arrival, Patience* patience, Fault* fault) {
@@ -136,68 +149,50 @@ Status Barrier::sleep(const Arrival& arrival, Patience* patience, Fault* fault) 
 }
 
 Status Barrier::give_up(const Arrival& arrival, Fault* fault) {
-  std::uint32_t token;
-  Status status = pool_->join(&token, fault);
+  RoundWord now{};
+  bool gives_up = false;
+  Status status = as_party(fault, [&](Party& party) {
+    now = party.now();
+    gives_up = now.round == arrival.round && now.state == RoundState::filling;
+    if (gives_up) party.break_round();
+  });
   if (status != Status::ok) return status;
-  Party party(*pool_, *cell_, entries_, token);
-  party.enter();
-  RoundWord now = party.now();
-  bool gives_up = now.round == arrival.round && now.state == RoundState::filling;
-  if (gives_up) party.break_round();
-  party.leave();
   if (gives_up) return Status::timed_out;
   if (now.round != arrival.round || now.state == RoundState::broken) return outcome(arrival.round);
   return Status::interrupted;  // all have arrived meanwhile
 }
 
 Status Barrier::release(const Arrival& arrival, Fault* fault) {
-  std::uint32_t token;
-  Status status = pool_->join(&token, fault);
+  bool releases = false;
+  Status status = as_party(fault, [&](Party& party) {
+    RoundWord now = party.now();
+    releases = now.round == arrival.round && now.state == RoundState::acting;
+    if (releases) party.begin_round(1);
+  });
   if (status != Status::ok) return status;
-  Party party(*pool_, *cell_, entries_, token);
-  party.enter();
-  RoundWord now = party.now();
-  bool releases = now.round == arrival.round && now.state == RoundState::acting;
-  if (releases) party.begin_round(1);
-  party.leave();
   return releases ? Status::ok : Status::broken;
 }
 
 Status Barrier::withdraw(const Arrival& arrival, Fault* fault) {
-  std::uint32_t token;
-  Status status = pool_->join(&token, fault);
+  bool is_over = false;
+  Status status = as_party(fault, [&](Party& party) {
+    RoundWord now = party.now();
+    is_over = now.round != arrival.round || now.state == RoundState::broken;
+    bool may_leave = !is_over && now.state == RoundState::filling && party.arrived() > 0;
+    if (may_leave) party.count_in(party.arrived() - 1, false);
+  });
   if (status != Status::ok) return status;
-  Party party(*pool_, *cell_, entries_, token);
-  party.enter();
-  RoundWord now = party.now();
-  bool is_over = now.round != arrival.round || now.state == RoundState::broken;
-  if (!is_over && now.state == RoundState::filling && party.arrived() > 0) party.count_in(party.arrived() - 1, false);
-  party.leave();
   return is_over ? outcome(arrival.round) : Status::ok;
 }
 
 // --- state -----------------------------------------------------------------------------------------------------------
 
 Status Barrier::abort(Fault* fault) {
-  std::uint32_t token;
-  Status status = pool_->join(&token, fault);
-  if (status != Status::ok) return status;
-  Party party(*pool_, *cell_, entries_, token);
-  party.enter();
-  party.break_round();
-  party.leave();
-  return Status::ok;
+  return as_party(fault, [](Party& party) { party.break_round(); });
 }
 
 Status Barrier::reset(Fault* fault) {
-  std::uint32_t token;
-  Status status = pool_->join(&token, fault);
-  if (status != Status::ok) return status;
-  Party party(*pool_, *cell_, entries_, token);
-  party.enter();
-  party.restart();
-  party.leave();
-  return Status::ok;
+  return as_party(fault, [](Party& party) { party.restart(); });
 }
 
 std::uint32_t Barrier::waiting() const {

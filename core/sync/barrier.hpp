@@ -52,6 +52,8 @@ class Barrier : public SyncObject {
 
  private:
   Barrier(std::shared_ptr<SyncPool> pool, const CellRun& run, std::uint32_t parties, const CellEntries& entries);
+  template <typename Step>
+  Status as_party(Fault* fault, Step step);
   Status give_up(const Arrival& arrival, Fault* fault);
   Status outcome(std::uint32_t round) const;
 

@@ -192,6 +192,20 @@ class SynchronizedBase:
         return f"<{type(self).__name__} wrapper for {self._obj}>"
 
 
+def _field(name: str, what: str) -> property:
+    """A property that is the ctypes object's own, read and written under the lock."""
+
+    def read(self: SynchronizedBase) -> Any:
+        with self._lock:
+            return getattr(self._obj, name)
+
+    def write(self: SynchronizedBase, value: Any) -> None:
+        with self._lock:
+            setattr(self._obj, name, value)
+
+    return property(read, write, doc=f"{what}, read and written under the lock.")
+
+
 class Synchronized(SynchronizedBase, _core.Atomic):
     """A number or character in shared memory.
 
@@ -211,16 +225,7 @@ class SynchronizedCharacter(Synchronized):
     def __init__(self, obj: Any, lock: Any = None, ctx: object = None) -> None:
         SynchronizedBase.__init__(self, obj, lock)
 
-    @property
-    def value(self) -> Any:
-        """The value, read and written under the lock."""
-        with self._lock:
-            return self._obj.value
-
-    @value.setter
-    def value(self, value: Any) -> None:
-        with self._lock:
-            self._obj.value = value
+    value = _field("value", "The value")
 
 
 class SynchronizedArray(SynchronizedBase):
@@ -269,27 +274,8 @@ class SynchronizedArray(SynchronizedBase):
 class SynchronizedString(SynchronizedArray):
     """An array of c_char in shared memory."""
 
-    @property
-    def value(self) -> Any:
-        """The bytes before the first zero, read and written under the lock."""
-        with self._lock:
-            return self._obj.value
-
-    @value.setter
-    def value(self, value: Any) -> None:
-        with self._lock:
-            self._obj.value = value
-
-    @property
-    def raw(self) -> Any:
-        """All bytes, read and written under the lock."""
-        with self._lock:
-            return self._obj.raw
-
-    @raw.setter
-    def raw(self, value: Any) -> None:
-        with self._lock:
-            self._obj.raw = value
+    value = _field("value", "The bytes before the first zero")
+    raw = _field("raw", "All bytes")
 
 
 # --- making ----------------------------------------------------------------------------------------------------------
@@ -395,21 +381,9 @@ def _class_for(kind: Any) -> type[SynchronizedBase]:
     """The class whose objects have a structure's fields as properties under the lock."""
     if kind not in _classes:
         names = [field[0] for base in reversed(kind.__mro__) for field in vars(base).get("_fields_", ())]
-        properties = {name: _field(name) for name in names}
+        properties = {name: _field(name, f"The field {name}") for name in names}
         _classes[kind] = type(f"Synchronized{kind.__name__}", (SynchronizedBase,), properties)
     return _classes[kind]
-
-
-def _field(name: str) -> property:
-    def read(self: SynchronizedBase) -> Any:
-        with self._lock:
-            return getattr(self._obj, name)
-
-    def write(self: SynchronizedBase, value: Any) -> None:
-        with self._lock:
-            setattr(self._obj, name, value)
-
-    return property(read, write, doc=f"The field {name}, read and written under the lock.")
 
 
 __all__ = ["Array", "RawArray", "RawValue", "Value", "copy", "synchronized"]
