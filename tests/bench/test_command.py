@@ -52,7 +52,7 @@ def test_unfit_output_is_refused_before_measuring(option: str, name: str, capsys
     [
         ("growth", ["growth-1m", "growth-10m"]),
         ("import", ["import"]),
-        ("*-one-core,idle", ["pipe-one-core", "queue-one-core", "idle-64"]),
+        ("*-one-core,idle", ["pipe-one-core", "queue-one-core", "manager-one-core", "idle-64"]),
         ("put-get*", ["put-get", "put-get-simple"]),
     ],
 )
