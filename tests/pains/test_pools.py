@@ -92,11 +92,11 @@ def test_ctrl_c_interrupts_a_running_task_only(context: SharedMemoryContext) -> 
 
 
 PROGRAM = """
-import sys, time, interproc
+import os, time, interproc
 from interproc.pool import Pool
 
 def work(number):
-    print("works", flush=True)
+    os.write(1, b"works\\n")  # in one piece, whatever the other worker writes meanwhile
     time.sleep(60)
 
 if __name__ == "__main__":
