@@ -78,6 +78,10 @@ def test_condition_wakes_processes_and_threads(manager: Any, children: Children)
     children.join()
 
 
+def test_managers_are_instances_of_the_standard_librarys(manager: Any) -> None:
+    assert isinstance(manager, multiprocessing.managers.SyncManager)
+
+
 def test_locks_say_whether_they_are_held(manager: Any) -> None:
     for kind in ("Lock", "RLock", "Semaphore", "BoundedSemaphore"):
         lock = getattr(manager, kind)()
