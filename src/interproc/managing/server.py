@@ -206,21 +206,21 @@ class Server(_Standard):  # type: ignore[misc]
             except Exception:  # an argument cannot be made anew here, unless the session is lost and send fails too
                 kind: str = "#TRACEBACK"
                 result: Any = traceback.format_exc()
-                asked: Any = None, ""
+                ident, name = None, ""
             else:
                 if (
                     peer is not None and type(request) is tuple
                 ):  # the short form, which needs no pickle for the most part
                     request = request[0], request[1], request[2:]
                 kind, result = self._answer(peer, *request)
-                asked = request[:2]
+                ident, name = request[:2]
                 del request
             if kind == "#ERROR" and peer is not None:
                 result = outcomes.pack(result, with_traceback=_says_something(result.__traceback__))
             try:
                 send((kind, result))
             except OSError:
-                self._take_back(*asked, kind, result)
+                self._take_back(ident, name, kind, result)
                 break
             except Exception:
                 send(("#UNSERIALIZABLE", traceback.format_exc()))
