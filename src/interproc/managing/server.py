@@ -199,6 +199,7 @@ class Server(_Standard):  # type: ignore[misc]
         """Answers requests until the session ends. Without a peer, in the standard library's manner."""
         receive, send = session.recv, session.send
         while not self.stop_event.is_set():
+            request: Any
             try:
                 request = receive()
             except EOFError:
