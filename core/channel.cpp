@@ -40,6 +40,7 @@ Channel::~Channel() {
   std::uint32_t me = token();
   forget_participants(&me, 1);
   leave();
+  free_participant(memory_.participants, me);
 }
 
 void Channel::leave_views() {
@@ -55,6 +56,7 @@ void Channel::leave_views() {
   forget_participants(&old, 1);
   doorbell_.close();
   leave();
+  free_participant(memory_.participants, old);
 }
 
 // --- membership and lock ---------------------------------------------------------------------------------------------
@@ -112,6 +114,10 @@ void Channel::take_given_back() {
     arena_.free(block);
     block = next;
   }
+  if (memory_.control->memory_waiters == 0) return;
+  memory_.control->memory_waiters = 0;
+  space().restart();
+  space().wake_all();
 }
 
 // --- repair ----------------------------------------------------------------------------------------------------------
@@ -130,6 +136,8 @@ void Channel::recover() {
   wake_sleepers();
 }
 
+// Their places are the caller's to free: its own not before the unlock, for the owner of the lock without a place is dead
+// to whoever waits for it.
 void Channel::forget_participants(const std::uint32_t* dead, std::uint32_t count) {
   // A stream's block may name one that was swept before, and was kept for the sake of the other side.
   auto is_dead = [&](std::uint32_t token) {
@@ -137,7 +145,9 @@ void Channel::forget_participants(const std::uint32_t* dead, std::uint32_t count
            find_participant(memory_.participants, token) == nullptr;
   };
   arena_.rebuild(ring_, is_dead);
-  for (std::uint32_t i = 0; i < count; i++) free_participant(memory_.participants, dead[i]);
+  for (std::uint32_t i = 0; i < count; i++) {
+    if (Participant* entry = find_participant(memory_.participants, dead[i]); entry != nullptr) entry->doorbell_fd = -1;
+  }
   doorbell_.count_watchers();
 }
 
@@ -148,6 +158,7 @@ void Channel::sweep() {
   Fault ignored;
   if (enter(true, &ignored) != Status::ok) return;
   forget_participants(dead, count);
+  for (std::uint32_t i = 0; i < count; i++) free_participant(memory_.participants, dead[i]);
   memory_.control->counters.sweeps++;
   space().restart();
   leave();

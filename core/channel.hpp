@@ -175,6 +175,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   Status read_slot(std::uint64_t position, Received* received, std::uint8_t* buffer, std::size_t buffer_bytes,
                    std::uint64_t* emptied_block, Fault* fault);
   std::uint32_t after_release(std::uint32_t count);
+  std::uint32_t claim_for_memory();
 
   // Lock not held.
   using Registration = EventWord::Registration;

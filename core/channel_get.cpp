@@ -67,7 +67,14 @@ std::uint32_t Channel::after_release(std::uint32_t count) {
   ChannelControl& control = *memory_.control;
   if (control.armed.load(std::memory_order_relaxed) > 0 && size() == 0 && !is_shut_down()) doorbell_.clear();
   if (control.memory_waiters == 0) return space().claim(count);
-  // Who waits for memory may need more than one message frees, and must not keep the others asleep.
+  return claim_for_memory();
+}
+
+// After memory was freed: how many producers to wake. Who waits for memory may need more than one message frees, and must
+// not keep the others asleep.
+std::uint32_t Channel::claim_for_memory() {
+  ChannelControl& control = *memory_.control;
+  if (control.memory_waiters == 0) return 0;
   control.memory_waiters = 0;
   return space().claim(UINT32_MAX);
 }
@@ -191,8 +198,7 @@ void Channel::release(std::uint64_t block) {
   }
   if (status == Status::ok) {
     arena_.free(block);
-    std::uint32_t claimed = 0;
-    if (memory_.control->memory_waiters != 0) claimed = after_release(0);
+    std::uint32_t claimed = claim_for_memory();
     leave();
     wake(space(), claimed);
     return;

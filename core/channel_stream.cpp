@@ -178,8 +178,10 @@ Status Channel::put_stream(const Message& message, StreamPut* progress, Wait wai
   // By a consumer that died and was swept meanwhile: no sweep will find its name again.
   if (is_taken && find_participant(memory_.participants, header->owner) == nullptr) header->owner = owner_none;
   arena_.drop_co_owner(progress->block);
+  std::uint32_t claimed = claim_for_memory();
   *progress = StreamPut{};
   leave();
+  wake(space(), claimed);
   return Status::ok;
 }
 
@@ -196,8 +198,10 @@ void Channel::abort_stream(StreamPut* progress) {
   // The dead consumer's slot was for this message, which comes again in another.
   bool all_done = orphaned && count_as_done();
   arena_.drop_co_owner(progress->block);
+  std::uint32_t claimed = claim_for_memory();
   *progress = StreamPut{};
   leave();
+  wake(space(), claimed);
   if (all_done) finished().wake_all();
 }
 
@@ -250,7 +254,9 @@ void Channel::finish_stream(const Received& received, bool complete) {
   arena_.drop_owner(received.block);
   // Nobody gets a message that did not come whole, so nobody will call task_done() for it.
   bool all_done = !complete && count_as_done();
+  std::uint32_t claimed = claim_for_memory();
   leave();
+  wake(space(), claimed);
   if (all_done) finished().wake_all();
 }
 

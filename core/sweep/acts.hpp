@@ -68,6 +68,10 @@ inline Act after(void (*before)(Actor&), Act act) {
 }
 
 inline void take_one(Actor& actor) { actor.get(); }
+inline void view_one(Actor& actor) {
+  actor.get();
+  actor.make_view();
+}
 
 // A put and a get of its own: this process has opened the doorbell.
 inline void ring_once(Actor& actor) {

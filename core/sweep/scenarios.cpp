@@ -1,4 +1,5 @@
 #include "sweep/acts.hpp"
+#include "testing/access.hpp"
 
 namespace interproc::sweep {
 
@@ -29,6 +30,14 @@ void add_two_deaths(std::vector<Scenario>& all) {
                  .may_shut_down = true,
                  .act = {.operation = [](Actor& actor) { actor.channel->shut_down(true, &actor.fault); }},
                  .again = second_put});
+  // The second dies inside the sweep after the first.
+  Act sweeping{.operation = [](Actor& actor) { ChannelTestAccess::sweep(*actor.channel); }};
+  all.push_back({.name = "twice-put-large-sweep",
+                 .queued = queued(2, large_bytes),
+                 .act = putting(puts(1, large_bytes)),
+                 .again = sweeping});
+  all.push_back(
+      {.name = "twice-get-large-sweep", .queued = queued(3, large_bytes), .act = getting(), .again = sweeping});
 }
 
 std::vector<Scenario> scenarios() {

@@ -71,6 +71,11 @@ class Sweep {
 Trace Sweep::traced(Stage& stage, Stepper& victim, const Act& act, const std::string& at) {
   Trace trace = trace_of(stage, victim, act);
   if (victim.failure() != 0) complain(stage, victim, at, text_of_failure(victim));
+  for (std::size_t point = 0; point < trace.size(); point++) {
+    if (!trace[point].is_nameless) continue;
+    complain(stage, victim, at, "holds the lock without a place after " + std::to_string(point) + " instructions");
+    break;
+  }
   return trace;
 }
 
