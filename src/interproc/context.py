@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar, Literal, overload
 
     from interproc.connection import Connection
+    from interproc.managers import SyncManager
     from interproc.pool import Pool
     from interproc.queues import JoinableQueue, Queue, SimpleQueue
     from interproc.synchronize import Barrier, BoundedSemaphore, Condition, Event, Lock, OnAbandoned, RLock, Semaphore
@@ -160,13 +161,27 @@ class SharedMemoryContext(BaseContext):
 
         return pool.Pool(processes, initializer, initargs, maxtasksperchild, self.get_context())
 
-    def Manager(self) -> Any:
+    def Manager(self) -> SyncManager:
         """Starts a process that holds objects for others: see `interproc.managers.SyncManager`."""
         from interproc import managers
 
         manager = managers.SyncManager(ctx=self.get_context())
         manager.start()
         return manager
+
+    def freeze_support(self) -> None:
+        """Runs the child, and then exits, where a frozen program was started as one; otherwise does nothing.
+
+        A program that is to be frozen into an executable calls it first thing in `if __name__ == "__main__":`.
+
+        Differs: multiprocessing's does nothing outside of Windows, where frozen programs spawn as well.
+        """
+        import sys
+
+        if getattr(sys, "frozen", False):
+            from interproc import spawn
+
+            spawn.freeze_support()
 
     if TYPE_CHECKING:
 

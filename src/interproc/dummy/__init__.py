@@ -1,4 +1,6 @@
-"""The same names on threads: the standard library's own implementation."""
+"""The same names on threads: the standard library's own implementation, but for `Pool`."""
+
+from __future__ import annotations
 
 import multiprocessing.dummy
 from multiprocessing.dummy import (
@@ -13,7 +15,6 @@ from multiprocessing.dummy import (
     Manager,
     Namespace,
     Pipe,
-    Pool,
     Process,
     Queue,
     RLock,
@@ -24,9 +25,24 @@ from multiprocessing.dummy import (
     freeze_support,
     shutdown,
 )
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import interproc.dummy.connection as connection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from interproc.pool import ThreadPool
+
+
+def Pool(
+    processes: int | None = None, initializer: Callable[..., object] | None = None, initargs: Iterable[Any] = ()
+) -> ThreadPool:
+    """Makes a pool of worker threads: see `interproc.pool.ThreadPool`."""
+    from interproc.pool import ThreadPool
+
+    return ThreadPool(processes, initializer, initargs)
+
 
 _standard: Any = multiprocessing.dummy  # typeshed leaves these out
 dict = _standard.dict
