@@ -78,7 +78,7 @@ enum class ParticipantState : std::uint32_t { free = 0, joining = 1, live = 2 };
 // that dies while joining can still be found.
 struct alignas(cache_line) Participant {
   Shared64 claim;            // pid << 32 | generation << 2 | state; writer: CAS
-  std::uint64_t start_time;  // clock ticks since boot, 0 where unknown; writer: owner while joining
+  std::uint64_t image;       // platform::Identity; writer: owner while joining
   std::int32_t doorbell_fd;  // descriptor number in that process, -1 = none; lock
   std::uint32_t reserved;
   // With TaskPolicy::count. The three last: a change of `tasks` that comes true with a store of head or done; see

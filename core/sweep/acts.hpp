@@ -89,6 +89,6 @@ inline void arm(Actor& actor) {
 // The parts of scenarios().
 void add_puts_and_gets(std::vector<Scenario>& all);
 void add_states(std::vector<Scenario>& all);
-void add_two_deaths(std::vector<Scenario>& all);
+void add_deaths_in_a_row(std::vector<Scenario>& all);
 
 }  // namespace interproc::sweep

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -67,11 +66,16 @@ struct Scenario {
   void (*prepare)(Stage&) = nullptr;      // whatever else the state needs
   void (*when_asleep)(Stage&) = nullptr;  // runs when the victim first sleeps, to wake it
   Act act{};
-  std::optional<Act> again{};  // a second victim, which meets what the first left behind
+  std::vector<Act> again{};  // further victims, each of which meets what those before it left behind
 
   // What all acts may do together.
-  std::size_t takes() const { return act.takes + (again ? again->takes : 0); }
-  std::size_t finishes() const { return act.finishes + (again ? again->finishes : 0); }
+  std::size_t takes() const { return sum(&Act::takes); }
+  std::size_t finishes() const { return sum(&Act::finishes); }
+  std::size_t sum(std::size_t Act::* what) const {
+    std::size_t result = act.*what;
+    for (const Act& each : again) result += each.*what;
+    return result;
+  }
 };
 
 std::vector<Scenario> scenarios();

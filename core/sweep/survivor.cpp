@@ -236,7 +236,7 @@ void Survivor::check_content() {
     return;
   }
   Content content{stage_.line(), {&scenario_.act}};
-  if (scenario_.again) content.acts.push_back(&*scenario_.again);
+  for (const Act& act : scenario_.again) content.acts.push_back(&act);
   if (rescued_) content.others.push_back(rescue);
   bool bystander_put = stage_.bystander() == Bystander::producer;
   if (bystander_put && report_.bystander_status == Status::ok) content.others.push_back(scenario_.bystander_puts);

@@ -66,8 +66,7 @@ class SyncSweep {
     result_.instructions = trace.size() - 1;
     result_.points = trace.size();
     for (std::size_t at = 0; at < trace.size() && result_.broken < most_broken; at++) {
-      bool is_chosen = plan_.only_at >= 0 ? at == static_cast<std::size_t>(plan_.only_at)
-                                          : plan_.every_point || trace[at].is_distinct;
+      bool is_chosen = plan_.only_at.empty() ? plan_.every_point || trace[at].is_distinct : at == plan_.only_at[0];
       if (is_chosen) kill_at(trace, at);
     }
     result_.seconds = static_cast<double>(platform::monotonic_ns() - started_ns) / 1e9;
