@@ -6,8 +6,11 @@ Each derives from what users of multiprocessing already catch::
     queue.ShutDown                                 Python 3.13's; before that, the class below
     multiprocessing.TimeoutError, TimeoutError
         TimedOut                                   a Connection's timeout passed
+            TaskTimedOut                               a pool's task took longer than it may
     pickle.PicklingError, TypeError
         UnsendableError                            put() or send() of something that cannot leave this process
+    multiprocessing.ProcessError
+        WorkerDied                                 the process that had a pool's task was killed or left
     ValueError, OSError
         QueueClosed                                    a method of a queue after its close()
     OSError
@@ -35,6 +38,47 @@ else:
 
 class TimedOut(multiprocessing.TimeoutError, builtins.TimeoutError):
     """The timeout of a Connection's method passed before the method could finish."""
+
+
+class TaskTimedOut(TimedOut):
+    """A pool's task took longer than its timeout allows; the process that was at it was killed and replaced."""
+
+
+class WorkerDied(multiprocessing.ProcessError):
+    """The process that worked on a pool's task ended before the task did.
+
+    Attributes:
+        pid: The process.
+        exitcode: What it left with; below zero it is the number of the signal that killed it. None where nobody knows.
+        task: The task, in words.
+    """
+
+    def __init__(self, pid: int | None, exitcode: int | None, task: str = "") -> None:
+        super().__init__(pid, exitcode, task)
+        self.pid = pid
+        self.exitcode = exitcode
+        self.task = task
+
+    @property
+    def signal(self) -> int | None:
+        """The number of the signal that killed it, None if it was none."""
+        return -self.exitcode if self.exitcode is not None and self.exitcode < 0 else None
+
+    def __str__(self) -> str:
+        if self.signal is None:
+            how = f"ended with exit code {self.exitcode}"
+        else:
+            how = f"was killed by {_name_of_signal(self.signal)}"
+        return f"worker process {self.pid} {how}" + (f" while it had this task: {self.task}" if self.task else "")
+
+
+def _name_of_signal(number: int) -> str:
+    import signal  # only for the text
+
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 class UnsendableError(pickle.PicklingError, TypeError):
@@ -86,6 +130,8 @@ __all__ = [
     "LayoutMismatch",
     "QueueClosed",
     "ShutDown",
+    "TaskTimedOut",
     "TimedOut",
     "UnsendableError",
+    "WorkerDied",
 ]
