@@ -1,7 +1,7 @@
 """Pools of processes and of threads.
 
-A pool's workers may die at any time: only the task that one held is lost with it, and is told. Every outcome comes back,
-SystemExit and KeyboardInterrupt too, and so does the failure of an initializer. `pooling` is the engine.
+A pool's workers may die at any time: only the task that one held is lost with it, and is told. Every outcome comes
+back, SystemExit and KeyboardInterrupt too, and so does the failure of an initializer. `pooling` is the engine.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import multiprocessing.dummy
 import multiprocessing.pool
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sized
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -20,8 +20,7 @@ from interproc import context as contexts
 from interproc.outcomes import RemoteError
 from interproc.pooling.crew import Crew, ThreadCrew
 from interproc.pooling.engine import Engine
-from interproc.pooling.feeding import FromIterable
-from interproc.pooling.messages import CALL
+from interproc.pooling.intake import Intake, Options, sized
 from interproc.pooling.results import (
     ApplyResult,
     AsyncResult,
@@ -29,17 +28,7 @@ from interproc.pooling.results import (
     IMapUnorderedIterator,
     MapResult,
 )
-from interproc.pooling.tasks import (
-    Allowance,
-    FromSequence,
-    Job,
-    OneTask,
-    Packer,
-    Source,
-    is_at_hand,
-    mapper_for,
-)
-from interproc.sealing import seal
+from interproc.pooling.tasks import Allowance, Job
 from interproc.util import Finalize
 
 if TYPE_CHECKING:
@@ -134,9 +123,8 @@ class Pool(multiprocessing.pool.Pool):
         self._initargs = initargs
         self._maxtasksperchild = maxtasksperchild
         crew = self._make_crew(initializer, initargs, maxtasksperchild)
-        self._seals = crew.seals
-        self._packer = Packer(crew.seals)
         self._engine = Engine(crew, processes, self._pool)
+        self._intake = Intake(self._engine, crew.seals)
         self._terminate = Finalize(self, self._engine.terminate, exitpriority=15)
         self._state = RUN
 
@@ -211,13 +199,7 @@ class Pool(multiprocessing.pool.Pool):
         """
         self._check_running()
         result: ApplyResult[T] = ApplyResult(self, callback, error_callback)
-        job = self._job(result, func, CALL, timeout, retries)
-        try:
-            task = self._packer.pack(job, 0, (func, tuple(args), dict(kwds)))
-        except Exception as error:
-            result.deliver(0, False, error)
-        else:
-            self._submit(result, OneTask(job, task))
+        self._link(result, self._intake.call(result, func, args, kwds, Options(timeout, retries)))
         return result
 
     def map(
@@ -231,9 +213,9 @@ class Pool(multiprocessing.pool.Pool):
         progress: Progress | None = None,
     ) -> list[T]:
         """Returns the function's value for each item; blocks until all are there."""
-        return self._map(False, func, iterable, chunksize, None, None, timeout, retries, progress).get()
+        return self._map(False, func, iterable, chunksize, (None, None), Options(timeout, retries), progress).get()
 
-    def map_async(
+    def map_async(  # type: ignore[override]
         self,
         func: Callable[[Any], T],
         iterable: Iterable[Any],
@@ -246,7 +228,9 @@ class Pool(multiprocessing.pool.Pool):
         progress: Progress | None = None,
     ) -> MapResult[T]:
         """Hands out a task for each chunk of items and returns the list-to-be of their values. See `apply_async`."""
-        return self._map(False, func, iterable, chunksize, callback, error_callback, timeout, retries, progress)
+        return self._map(
+            False, func, iterable, chunksize, (callback, error_callback), Options(timeout, retries), progress
+        )
 
     def starmap(
         self,
@@ -259,7 +243,7 @@ class Pool(multiprocessing.pool.Pool):
         progress: Progress | None = None,
     ) -> list[T]:
         """As `map`, with items that are a call's arguments."""
-        return self._map(True, func, iterable, chunksize, None, None, timeout, retries, progress).get()
+        return self._map(True, func, iterable, chunksize, (None, None), Options(timeout, retries), progress).get()
 
     def starmap_async(
         self,
@@ -274,9 +258,11 @@ class Pool(multiprocessing.pool.Pool):
         progress: Progress | None = None,
     ) -> AsyncResult[list[T]]:
         """As `map_async`, with items that are a call's arguments."""
-        return self._map(True, func, iterable, chunksize, callback, error_callback, timeout, retries, progress)
+        return self._map(
+            True, func, iterable, chunksize, (callback, error_callback), Options(timeout, retries), progress
+        )
 
-    def imap(
+    def imap(  # type: ignore[override]
         self,
         func: Callable[[Any], T],
         iterable: Iterable[Any],
@@ -292,9 +278,9 @@ class Pool(multiprocessing.pool.Pool):
         Args:
             buffersize: How many tasks may be read from `iterable` whose values were not fetched yet; None for no limit.
         """
-        return self._imap(IMapIterator, func, iterable, chunksize, buffersize, timeout, retries, progress)
+        return self._imap(IMapIterator, func, iterable, chunksize, buffersize, Options(timeout, retries), progress)
 
-    def imap_unordered(
+    def imap_unordered(  # type: ignore[override]
         self,
         func: Callable[[Any], T],
         iterable: Iterable[Any],
@@ -306,7 +292,9 @@ class Pool(multiprocessing.pool.Pool):
         progress: Progress | None = None,
     ) -> IMapIterator[T]:
         """As `imap`, in the order in which the values come."""
-        return self._imap(IMapUnorderedIterator, func, iterable, chunksize, buffersize, timeout, retries, progress)
+        return self._imap(
+            IMapUnorderedIterator, func, iterable, chunksize, buffersize, Options(timeout, retries), progress
+        )
 
     def close(self) -> None:
         """Takes no more tasks; once all are done, the workers leave. Returns at once."""
@@ -333,50 +321,25 @@ class Pool(multiprocessing.pool.Pool):
             raise ValueError("Pool is still running")
         self._engine.thread.join()
 
-    def _job(
-        self, result: Any, function: Callable[..., Any], mapper: int, timeout: float | None, retries: int
-    ) -> Job:
-        if timeout is not None:
-            if not self._seals:
-                raise ValueError(f"timeout={timeout!r}: a thread cannot be stopped; use a pool of processes")
-            if timeout <= 0:
-                raise ValueError(f"timeout must be above 0 seconds, not {timeout!r}")
-        if retries < 0:
-            raise ValueError(f"retries must be 0 or more, not {retries!r}")
-        timeout_ns = None if timeout is None else int(timeout * 1e9)
-        definition = None
-        if mapper != CALL:
-            definition = mapper, seal(function) if self._seals else function
-        return Job(result, _name_of(function), mapper, definition, timeout_ns, retries)
-
-    def _submit(self, result: Any, source: Source) -> None:
-        engine, job = self._engine, source.job
-        result._cancel = lambda: engine.cancel(job)
-        engine.submit(source)
-
     def _map(
         self,
         is_starred: bool,
         function: Callable[..., Any],
         iterable: Iterable[Any],
         chunksize: int | None,
-        callback: Callback | None,
-        error_callback: Callback | None,
-        timeout: float | None,
-        retries: int,
+        callbacks: tuple[Callback | None, Callback | None],
+        options: Options,
         progress: Progress | None,
     ) -> MapResult[Any]:
         self._check_running()
-        items = _sized(iterable)
+        items = sized(iterable)
         if chunksize is None:
-            wants_single = timeout is not None or retries > 0
-            chunksize = 1 if wants_single else -(-len(items) // (len(self._pool) * _CHUNKS_FOR_EACH_WORKER))
+            share = len(self._pool) * _CHUNKS_FOR_EACH_WORKER or 1
+            chunksize = 1 if options.wants_single_tasks else -(-len(items) // share)
         size = 0 if chunksize <= 1 else chunksize
-        result: MapResult[Any] = MapResult(
-            self, size, len(items), callback, error_callback, _updater(progress)
-        )
+        result: MapResult[Any] = MapResult(self, size, len(items), *callbacks, _updater(progress))
         if not result.ready():
-            self._start(result, function, items, size, is_starred, timeout, retries, None)
+            self._link(result, self._intake.each(result, function, items, size, is_starred, options))
         return result
 
     def _imap(
@@ -386,48 +349,25 @@ class Pool(multiprocessing.pool.Pool):
         iterable: Iterable[Any],
         chunksize: int,
         buffersize: int | None,
-        timeout: float | None,
-        retries: int,
+        options: Options,
         progress: Progress | None,
     ) -> IMapIterator[Any]:
         self._check_running()
         if chunksize < 1:
-            raise ValueError(f"Chunksize must be 1+, not {chunksize:n}")
+            raise ValueError(f"Chunksize must be 1+, not {chunksize!r}")
         if buffersize is not None and buffersize < 1:
             raise ValueError(f"buffersize must be 1 or more, or None, not {buffersize!r}")
         allowance = None if buffersize is None else Allowance(buffersize)
         size = 0 if chunksize == 1 else chunksize
         result = kind(self, size > 0, allowance, _updater(progress))
         items = list(iterable) if isinstance(iterable, (set, frozenset, dict)) else iterable
-        self._start(result, function, items, size, False, timeout, retries, allowance)
+        self._link(result, self._intake.each(result, function, items, size, False, options, allowance))
         return result
 
-    def _start(
-        self,
-        result: Any,
-        function: Callable[..., Any],
-        items: Any,
-        chunksize: int,
-        is_starred: bool,
-        timeout: float | None,
-        retries: int,
-        allowance: Allowance | None,
-    ) -> None:
-        try:
-            job = self._job(result, function, mapper_for(is_starred, chunksize > 0), timeout, retries)
-        except (ValueError, TypeError) as error:
-            if isinstance(error, ValueError):
-                raise
-            result.give_up(error)
-            return
-        if allowance is not None:
-            engine = self._engine
-            allowance.announce = lambda: engine.post(_look_up)
-        kind = FromSequence if is_at_hand(items) else FromIterable
-        self._submit(result, kind(job, items, chunksize, self._new_packer(), allowance))
-
-    def _new_packer(self) -> Packer:
-        return Packer(self._seals)
+    def _link(self, result: Any, job: Job | None) -> None:
+        """Makes a result able to cancel its job."""
+        if job is not None:
+            result.link(partial(self._engine.cancel, job))
 
 
 class ThreadPool(Pool, multiprocessing.pool.ThreadPool):
@@ -459,19 +399,6 @@ class ThreadPool(Pool, multiprocessing.pool.ThreadPool):
         return ThreadCrew(partial(self.Process, self._ctx), initializer, initargs, maxtasks, False)
 
 
-def _look_up() -> None:
-    """What is posted so that the supervising thread looks for more to do."""
-
-
-def _sized(iterable: Iterable[Any]) -> Any:
-    """Returns something with a length: what is at hand as it is now, what has none as a list."""
-    if isinstance(iterable, (tuple, range, str, bytes)):
-        return iterable
-    if is_at_hand(iterable) or not isinstance(iterable, Sized):
-        return list(iterable)
-    return iterable
-
-
 def _updater(progress: Progress | None) -> Callback | None:
     if progress is None:
         return None
@@ -479,12 +406,6 @@ def _updater(progress: Progress | None) -> Callback | None:
     if not callable(update):
         raise TypeError(f"progress must be callable or have an update method, not {progress!r}")
     return update
-
-
-def _name_of(function: Any) -> str:
-    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
-    return f"{module}.{name}" if module and name else type(function).__qualname__
-
 
 
 __all__ = [

@@ -30,7 +30,7 @@ class Member:
         is_ready: Whether its initializer is through.
         is_dying: Whether it was killed, or was told to leave.
         depth: How many tasks it may have at a time, by how long they take.
-        heard_ns: When its last outcome came, or else when it got the first of its tasks: since then it has been at that.
+        heard_ns: When its last outcome came, or it got the first of its tasks; since then it has been at the first.
         handed_count: How many tasks it was handed and still has or has done.
         verdict: What becomes of the task that it was killed for.
     """
@@ -78,7 +78,7 @@ class Crew:
     """Starts the processes of a pool.
 
     Args:
-        start: Makes a process that is not started yet; takes `target` and `args`.
+        make: Makes a process that is not started yet; takes `target` and `args`.
         initializer: What each worker calls first, with `initargs`.
         max_tasks: After how many tasks a worker ends; None for never.
         watches_pid: Whether its processes are this one's children, so that their deaths are seen in the process itself,
@@ -126,7 +126,7 @@ class Crew:
         process.start()
         if self._watches_pid:
             return Member(number, process, tasks, os.pidfd_open(process.pid), True)
-        return Member(number, process, tasks, process.sentinel, False)
+        return Member(number, process, tasks, getattr(process, "sentinel", -1), False)
 
 
 class ThreadCrew(Crew):
@@ -148,5 +148,3 @@ class ThreadCrew(Crew):
         thread.daemon = True
         thread.start()
         return Member(number, thread, tasks, -1, False)
-
-

@@ -16,31 +16,24 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from functools import partial
-from queue import Empty, Full
+from queue import Empty
 from typing import Any
 
 from interproc.errors import TaskTimedOut, WorkerDied
 from interproc.outcomes import unpack
 from interproc.pooling.crew import Crew, Member
+from interproc.pooling.handing import DEEPEST, SILENCE_NS, Handing
 from interproc.pooling.messages import (
-    FAILURE,
     GONE,
-    NO_JOB,
     NOT_INITIALIZED,
-    RAISED,
     READY,
     UNKNOWN_JOB,
     VALUE,
+    opened,
 )
 from interproc.pooling.tasks import Job, Source, Task
-from interproc.sealing import unseal
 
 _BATCH = 1024
-_DEEPEST = 512
-# A worker is handed as much as it does in this time, but at least one task.
-_AHEAD_NS = 10_000_000
-# A worker that is silent for longer, be it busy or stopped, gives back what it has not begun with to one that is idle.
-_SILENCE_NS = 20_000_000
 _RETRY_NS = 1_000_000_000
 _MOST_FAILED_STARTS = 3
 # How long workers may take to leave: when they were sent SIGTERM, and when everything is done.
@@ -68,8 +61,7 @@ class Engine:
         self._processes = processes
         self._results = crew.results
         self._members: dict[int, Member] = {}
-        self._sources: deque[Source] = deque()
-        self._returned: deque[Task] = deque()
+        self._handing = Handing(self._members, crew.max_tasks, self._deliver, self._settle)
         self._inbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._spare_queues: list[Any] = []
         self._is_asleep = False
@@ -84,7 +76,10 @@ class Engine:
             while len(self._members) < size:
                 self._hire()
         except BaseException:
-            self._end_workers(signal.SIGKILL)
+            for process in processes:
+                getattr(process, "kill", process.terminate)()
+            for process in processes:
+                process.join()
             raise
         self.thread = threading.Thread(target=self._supervise, name="interproc-pool", daemon=True)
         self.thread.start()
@@ -102,6 +97,10 @@ class Engine:
     def close(self) -> None:
         """Lets the workers leave once everything is done. Returns at once."""
         self.post(self._close)
+
+    def drop_waiting(self) -> None:
+        """Cancels the jobs of which no task was handed out yet. Returns at once."""
+        self.post(self._drop_waiting)
 
     def terminate(self) -> None:
         """Ends the workers and gives up what is not done. Blocks until they have ended, but for its own thread."""
@@ -152,7 +151,7 @@ class Engine:
         if self._retry_ns is not None and now_ns >= self._retry_ns:
             self._replenish()
         if not self._is_terminated:
-            self._hand_out(now_ns)
+            self._handing.hand_out(now_ns)
 
     def _sleep(self) -> list[Member]:
         """Waits for something to do; returns who has died."""
@@ -172,7 +171,7 @@ class Engine:
                 if timeout_ns is not None:
                     times.append(member.heard_ns + timeout_ns)
                 if has_idle and member.tasks.qsize():
-                    times.append(max(member.heard_ns, now_ns) + _SILENCE_NS)
+                    times.append(max(member.heard_ns, now_ns) + SILENCE_NS)
         return max(0, -(-(min(times) - now_ns) // 1_000_000)) if times else None
 
     # Jobs.
@@ -185,7 +184,7 @@ class Engine:
             job.result.give_up(self.failure())
         else:
             self.jobs[job.number] = job
-            self._sources.append(source)
+            self._handing.sources.append(source)
             source.begin(self.post)
 
     def _settle(self, job: Job) -> None:
@@ -197,19 +196,25 @@ class Engine:
         if job.number not in self.jobs:
             return
         job.is_cancelled = True
-        for source in [source for source in self._sources if source.job is job]:
+        for source in [source for source in self._handing.sources if source.job is job]:
             source.stop()
-            self._sources.remove(source)
+            self._handing.sources.remove(source)
         job.is_exhausted = True
         for member in self._members.values():
             if any(task.job is job for task in member.assigned):
-                self._take_back(member, _DEEPEST)
-        self._returned = deque(task for task in self._returned if not self._drops(task))
+                self._handing.take_back(member, DEEPEST)
+        self._handing.returned = deque(task for task in self._handing.returned if not self._drops(task))
         self._collect()
         for member in self._members.values():
             if member.assigned and member.assigned[0].job is job:
                 self._kill(member, CancelledError())
         self._settle(job)
+
+    def _drop_waiting(self) -> None:
+        for source in list(self._handing.sources):
+            if not source.job.open_count:
+                self._cancel(source.job)
+                source.job.result.give_up(CancelledError())
 
     def _drops(self, task: Task) -> bool:
         """Whether a task is not wanted any more; then forgets it."""
@@ -225,10 +230,7 @@ class Engine:
 
     def _give_up(self, error: BaseException) -> None:
         """Ends all jobs with an error."""
-        for source in self._sources:
-            source.stop()
-        self._sources.clear()
-        self._returned.clear()
+        self._handing.clear()
         while self.jobs:
             _, job = self.jobs.popitem()
             job.result.give_up(error)
@@ -273,10 +275,10 @@ class Engine:
                 elif outcome == UNKNOWN_JOB:
                     member.known_jobs.discard(task.job.number)
                     if not self._drops(task):
-                        self._returned.append(task)
+                        self._handing.returned.append(task)
                 else:
-                    self._deliver(task, *_opened(outcome, content))
-                message = task = content = None
+                    self._deliver(task, *opened(outcome, content))
+                del message, task, content
             del batch
 
     def _deliver(self, task: Task, is_success: bool, value: Any) -> None:
@@ -302,155 +304,9 @@ class Engine:
         if self.failure is None:
             self.failure = failure
         for job in list(self.jobs.values()):
-            self._returned.clear()
+            self._handing.returned.clear()
             job.result.give_up(self.failure())
             self._cancel(job)
-
-    # Handing out.
-
-    def _hand_out(self, now_ns: int) -> None:
-        needy = []
-        total = 0
-        for member in self._members.values():
-            if not member.is_ready or member.is_dying:
-                continue
-            has_count = len(member.assigned)
-            if has_count and now_ns - member.heard_ns > _SILENCE_NS:
-                continue
-            self._pace(member, now_ns)
-            if has_count <= member.depth // 2:
-                room = member.depth - has_count
-                if self._crew.max_tasks is not None:
-                    room = min(room, self._crew.max_tasks - member.handed_count)
-                if room > 0:
-                    needy.append((has_count, member, room))
-                    total += room
-        if not needy:
-            return
-        if any(len(member.assigned) > 1 and now_ns - member.heard_ns > _SILENCE_NS for member in self._members.values()):
-            self._take_back_from_silent(now_ns)
-        needy.sort(key=_by_count)
-        tasks = self._take(total)
-        if not tasks and needy[0][0] == 0:
-            tasks = self._take_from_busiest(sum(not count for count, _, _ in needy))
-        start = 0
-        for place, (_, member, room) in enumerate(needy):
-            if start == len(tasks):
-                break
-            share = min(room, -(-(len(tasks) - start) // (len(needy) - place)))
-            self._hand(member, tasks[start : start + share], now_ns)
-            start += share
-        self._returned.extendleft(reversed(tasks[start:]))
-
-    def _pace(self, member: Member, now_ns: int) -> None:
-        """Finds out how far ahead a worker should be supplied."""
-        count = member.done_count - member.paced_count
-        if count and len(member.assigned) <= member.depth // 2:
-            each_ns = max(1, (now_ns - member.paced_ns) // count)
-            member.depth = max(1, min(_DEEPEST, -(-_AHEAD_NS // each_ns)))
-            member.paced_count = member.done_count
-            member.paced_ns = now_ns
-
-    def _take(self, count: int) -> list[Task]:
-        """Returns up to so many tasks that are next."""
-        tasks: list[Task] = []
-        while self._returned and len(tasks) < count:
-            tasks.append(self._returned.popleft())
-        place = 0
-        while len(tasks) < count and place < len(self._sources):
-            source = self._sources[place]
-            job = source.job
-            if not job.result.begins():
-                source.stop()
-                job.is_exhausted = True
-            else:
-                taken = source.take(count - len(tasks))
-                job.open_count += len(taken)
-                tasks += taken
-            if job.is_exhausted:
-                del self._sources[place]
-                self._settle(job)
-            else:
-                place += 1
-        return tasks
-
-    def _hand(self, member: Member, tasks: list[Task], now_ns: int) -> None:
-        """Puts tasks into a worker's queue. Never blocks: what does not fit waits."""
-        if not tasks:
-            return
-        if not member.assigned:
-            member.heard_ns = now_ns
-            if member.done_count == member.paced_count:
-                member.paced_ns = now_ns
-        light: list[Any] = []
-        for place, task in enumerate(tasks):
-            job = task.job
-            number, definition = (NO_JOB, None) if job.definition is None else (job.number, job.definition)
-            is_light = task.is_light
-            if definition is not None:
-                if number in member.known_jobs:
-                    definition = None
-                else:
-                    member.known_jobs.add(number)
-                    is_light = False
-            message = task.number, number, definition, task.is_sealed, task.content
-            if is_light:
-                light.append(message)
-                member.assigned.append(task)
-                member.handed_count += 1
-                continue
-            if light:
-                member.tasks.put_many(light, False)
-                light = []
-            try:
-                member.tasks.put(message, False)
-            except Full:
-                member.known_jobs.discard(number)
-                self._does_not_fit(member, tasks[place:])
-                break
-            except Exception as error:  # of a buffer that was released meanwhile
-                member.known_jobs.discard(number)
-                self._deliver(task, False, error)
-                continue
-            member.assigned.append(task)
-            member.handed_count += 1
-        if light:
-            member.tasks.put_many(light, False)
-
-    def _does_not_fit(self, member: Member, tasks: list[Task]) -> None:
-        if not member.assigned:  # nor ever will
-            task, *tasks = tasks
-            self._deliver(task, False, MemoryError(f"{task.job.describe(task.index)}: too large for shared memory"))
-        self._returned.extendleft(reversed(tasks))
-
-    def _take_back(self, member: Member, count: int) -> None:
-        """Takes tasks back that a worker has not begun with."""
-        try:
-            messages = member.tasks.get_many(count, False)
-        except Empty:
-            return
-        numbers = {message[0] for message in messages}
-        back = [task for task in member.assigned if task.number in numbers]
-        member.assigned = deque(task for task in member.assigned if task.number not in numbers)
-        member.handed_count -= len(back)
-        for task in back:
-            member.known_jobs.discard(task.job.number)
-        self._returned.extendleft(reversed(back))
-
-    def _take_back_from_silent(self, now_ns: int) -> None:
-        for member in self._members.values():
-            if len(member.assigned) > 1 and now_ns - member.heard_ns > _SILENCE_NS:
-                self._take_back(member, _DEEPEST)
-
-    def _take_from_busiest(self, idle_count: int) -> list[Task]:
-        busiest, most = None, 0
-        for member in self._members.values():
-            if member.assigned and (count := member.tasks.qsize()) > most:
-                busiest, most = member, count
-        if busiest is None:
-            return []
-        self._take_back(busiest, max(1, most * idle_count // (idle_count + 1)))
-        return self._take(_DEEPEST)
 
     # Deaths.
 
@@ -462,7 +318,7 @@ class Engine:
             task = member.assigned[0]
             if task.job.timeout_ns is None or now_ns - member.heard_ns < task.job.timeout_ns:
                 continue
-            self._take_back(member, _DEEPEST)
+            self._handing.take_back(member, DEEPEST)
             self._collect()
             if member.assigned and member.assigned[0] is task:
                 seconds = task.job.timeout_ns / 1e9
@@ -482,9 +338,9 @@ class Engine:
             self._poller.unregister(member.death_fd)
         exitcode = member.reap()
         self._processes.remove(member.process)
-        self._take_back(member, _DEEPEST)
+        self._handing.take_back(member, DEEPEST)
         while member.tasks.qsize():
-            self._take_back(member, _DEEPEST)
+            self._handing.take_back(member, DEEPEST)
         self._spare_queues.append(member.tasks)
         died = WorkerDied(member.process.ident, exitcode)
         for task in member.assigned:  # one at most
@@ -502,7 +358,7 @@ class Engine:
         if member.verdict is not None and member.verdict[0] is task:
             self._deliver(task, False, member.verdict[1])
         elif task.death_count <= task.job.retries:
-            self._returned.appendleft(task)
+            self._handing.returned.appendleft(task)
         else:
             self._deliver(task, False, WorkerDied(died.pid, died.exitcode, task.job.describe(task.index)))
 
@@ -577,23 +433,6 @@ class Engine:
             if self._crew.can_kill:
                 self._part_with(member)
         self._members.clear()
-
-
-def _opened(outcome: int, content: Any) -> tuple[bool, Any]:
-    """Makes what came of a task anew."""
-    if outcome == FAILURE:
-        return False, unpack(content)
-    if outcome == RAISED:
-        return False, content
-    try:
-        return True, unseal(content)
-    except (Exception, SystemExit) as error:
-        error.add_note("while unpickling the result of a pool's task")
-        return False, error
-
-
-def _by_count(needy: tuple[int, Member, int]) -> int:
-    return needy[0]
 
 
 def _same(error: BaseException) -> BaseException:

@@ -4,8 +4,8 @@ To a worker, through a queue of its own, in the order in which it works::
 
     (task number, job number, definition, is sealed, content)     None: leave
 
-The definition, the job's function and how to apply it, goes with the first task of a job that a worker gets. A task that
-arrives without it (others were taken back on the way) is answered with UNKNOWN_JOB and comes again with it.
+The definition, the job's function and how to apply it, goes with the first task of a job that a worker gets. A task
+that arrives without it (others were taken back on the way) is answered with UNKNOWN_JOB and comes again with it.
 
 From all workers, through one queue, one for each task and in the same order::
 
@@ -13,6 +13,11 @@ From all workers, through one queue, one for each task and in the same order::
 """
 
 from __future__ import annotations
+
+from typing import Any
+
+from interproc.outcomes import unpack
+from interproc.sealing import unseal
 
 # How a job's function is applied to the content of a task.
 CALL = 0  # the content is the call: function, arguments, named arguments
@@ -35,3 +40,18 @@ GONE = 7  # a thread, before it ends
 
 NO_TASK = 0
 NO_JOB = 0  # of a CALL, which says all itself
+
+
+def opened(outcome: int, content: Any) -> tuple[bool, Any]:
+    """Makes what came of a task anew: whether it is a value, and that or the exception."""
+    if outcome == VALUE:
+        return True, content
+    if outcome == FAILURE:
+        return False, unpack(content)
+    if outcome == RAISED:
+        return False, content
+    try:
+        return True, unseal(content)
+    except (Exception, SystemExit) as error:
+        error.add_note("while unpickling the result of a pool's task")
+        return False, error

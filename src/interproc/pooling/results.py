@@ -21,7 +21,7 @@ Callback = Callable[[Any], object]
 class ApplyResult(multiprocessing.pool.ApplyResult[T]):
     """The result-to-be of one task. Made by a pool's methods."""
 
-    _cancel: Callable[[], None] | None = None  # tells the pool; set by it
+    _cancel: Callable[[], None] | None = None  # tells the pool
 
     def __init__(self, pool: Any, callback: Callback | None, error_callback: Callback | None) -> None:
         self._pool = pool  # which lives as long as something is to come
@@ -69,18 +69,25 @@ class ApplyResult(multiprocessing.pool.ApplyResult[T]):
         raise self._value
 
     def cancel(self) -> bool:
-        """Stops the work: what no worker has begun with never begins, and a process that is at it is killed and replaced.
+        """Stops the work: what was not begun never begins, and a process that is at it is killed and replaced.
 
         Returns at once. A thread cannot be stopped: what it comes to is dropped.
 
         Returns:
             Whether this ended it; False where the result is there already. Afterwards `get` raises CancelledError.
         """
+        cancel = self._cancel
         if not self._conclude(False, CancelledError("the task was cancelled")):
             return False
-        if self._cancel is not None:
-            self._cancel()
+        if cancel is not None:
+            cancel()
         return True
+
+    def link(self, cancel: Callable[[], None]) -> None:
+        """Learns how to tell the pool that it is not wanted any more; called by the pool."""
+        self._cancel = cancel
+        if self._is_decided:  # and so forgets the job, which knows this
+            self._cancel = None
 
     def deliver(self, index: int, is_success: bool, value: Any) -> None:
         """Takes the outcome; called by the pool."""
@@ -109,7 +116,7 @@ class ApplyResult(multiprocessing.pool.ApplyResult[T]):
         if callback is not None:
             call_back(callback, value)
         self._event.set()
-        self._pool = None
+        self._pool = self._cancel = None
         return True
 
 
@@ -168,7 +175,7 @@ class MapResult(ApplyResult[list[T]]):
 class IMapIterator(multiprocessing.pool.IMapIterator, Generic[T]):  # type: ignore[type-arg]
     """Gives the values of many tasks in their order, each as soon as those before it are there. For any thread."""
 
-    _cancel: Callable[[], None] | None = None  # tells the pool; set by it
+    _cancel: Callable[[], None] | None = None  # tells the pool
 
     def __init__(
         self,
@@ -222,10 +229,17 @@ class IMapIterator(multiprocessing.pool.IMapIterator, Generic[T]):  # type: igno
         """
         if self._is_over:
             return False
+        cancel = self._cancel
         self.give_up(CancelledError("the tasks were cancelled"))
-        if self._cancel is not None:
-            self._cancel()
+        if cancel is not None:
+            cancel()
         return True
+
+    def link(self, cancel: Callable[[], None]) -> None:
+        """Learns how to tell the pool that it is not wanted any more; called by the pool."""
+        self._cancel = cancel
+        if self._is_over:  # and so forgets the job, which knows this
+            self._cancel = None
 
     def deliver(self, index: int, is_success: bool, value: Any) -> None:
         """Takes the outcome of a task; called by the pool."""
@@ -293,7 +307,7 @@ class IMapIterator(multiprocessing.pool.IMapIterator, Generic[T]):  # type: igno
     def _end(self) -> None:
         self._is_over = True
         self._early.clear()
-        self._pool = None
+        self._pool = self._cancel = None
 
 
 class IMapUnorderedIterator(IMapIterator[T]):

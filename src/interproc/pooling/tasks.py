@@ -91,7 +91,7 @@ class Task:
 
 
 class Packer:
-    """Makes tasks of what a function is to be applied to. For one thread.
+    """Makes tasks of what a function is to be applied to. For any thread.
 
     Args:
         seals: Whether what is not plain is pickled apart; False between threads.
@@ -171,7 +171,7 @@ class FromSequence(Source):
             count = self._allowance.draw(count)
         first, self._index = self._index, self._index + count
         tasks = []
-        for index, item in zip(itertools.count(first), self._items_from(first, count)):  # noqa: B905
+        for index, item in zip(itertools.count(first), self._items_from(first, count)):
             task = pack_or_fail(self._packer, self.job, index, item)
             if task is not None:
                 tasks.append(task)

@@ -140,7 +140,7 @@ class Desk:
             return None
         mapper, function = definition
         function = self.open(function)
-        learned = {
+        learned: Callable[[Any], Any] = {
             ITEM: function,
             STARRED: partial(_starred, function),
             CHUNK: partial(_chunk, function),
@@ -236,5 +236,3 @@ def _unsendable(error: Exception, value: Any) -> Exception:
     except Exception:  # of the value's own __repr__
         unsendable = MaybeEncodingError(error, f"a {type(value).__qualname__} without a repr()")
     return unsendable
-
-
