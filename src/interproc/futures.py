@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import itertools
-import os
 import threading
 import time
 from collections import deque
@@ -18,7 +17,7 @@ from interproc import context as contexts
 from interproc.errors import WorkerDied
 from interproc.pooling.crew import Crew
 from interproc.pooling.engine import Engine
-from interproc.pooling.intake import Intake, Options
+from interproc.pooling.intake import Intake, Options, default_size
 from interproc.util import Finalize, is_exiting
 
 T = TypeVar("T")
@@ -66,8 +65,7 @@ class ProcessPoolExecutor(concurrent.futures.Executor):
         retries: int = 0,
         timeout: float | None = None,
     ) -> None:
-        if max_workers is None:
-            max_workers = getattr(os, "process_cpu_count", os.cpu_count)() or 1
+        max_workers = default_size() if max_workers is None else max_workers
         if max_workers <= 0:
             raise ValueError(f"max_workers must be greater than 0, not {max_workers!r}")
         if initializer is not None and not callable(initializer):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.dummy
 import multiprocessing.pool
-import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -20,7 +19,7 @@ from interproc import context as contexts
 from interproc.outcomes import RemoteError
 from interproc.pooling.crew import Crew, ThreadCrew
 from interproc.pooling.engine import Engine
-from interproc.pooling.intake import Intake, Options, sized
+from interproc.pooling.intake import Intake, Options, default_size, sized
 from interproc.pooling.results import (
     ApplyResult,
     AsyncResult,
@@ -110,8 +109,7 @@ class Pool(multiprocessing.pool.Pool):
         self._state = INIT  # for __del__, whatever is raised here
         self._pool: list[Any] = []
         self._ctx = context or contexts.default_context.get_context()
-        if processes is None:
-            processes = getattr(os, "process_cpu_count", os.cpu_count)() or 1
+        processes = default_size() if processes is None else processes
         if processes < 1:
             raise ValueError(f"Number of processes must be at least 1, not {processes!r}")
         if maxtasksperchild is not None and (not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0):
@@ -370,7 +368,7 @@ class Pool(multiprocessing.pool.Pool):
             result.link(partial(self._engine.cancel, job))
 
 
-class ThreadPool(Pool, multiprocessing.pool.ThreadPool):
+class ThreadPool(Pool, multiprocessing.pool.ThreadPool):  # pyright: ignore[reportIncompatibleMethodOverride]
     """Worker threads that run tasks. Has the methods of `Pool`, and delivers as many outcomes.
 
     A thread cannot be stopped: `timeout` is refused, and `terminate` leaves those behind that do not end in time.

@@ -35,7 +35,9 @@ from interproc.pooling.tasks import Job, Source, Task
 
 _BATCH = 1024
 _RETRY_NS = 1_000_000_000
-_MOST_FAILED_STARTS = 3
+# How many workers in a row may die before they are ready. Those that somebody killed count less.
+_MOST_FAILED_STARTS = 3.0
+_KILLED_COUNTS = 0.1
 # How long workers may take to leave: when they were sent SIGTERM, and when everything is done.
 _TERMINATION_NS = 2_000_000_000
 _LEAVING_NS = 10_000_000_000
@@ -68,7 +70,7 @@ class Engine:
         self._is_closed = False
         self._is_terminated = False
         self._is_over = False
-        self._failed_starts = 0
+        self._failed_starts = 0.0
         self._retry_ns: int | None = None
         self._poller = select.poll()
         self._poller.register(self._results.fileno(), select.POLLIN)
@@ -291,7 +293,7 @@ class Engine:
     def _hear(self, member: Member, outcome: int, content: Any) -> None:
         if outcome == READY:
             member.is_ready = True
-            self._failed_starts = 0
+            self._failed_starts = 0.0
         elif outcome == NOT_INITIALIZED:
             member.is_dying = True
             fails = partial(unpack, content) if self._crew.seals else partial(_same, content)
@@ -346,7 +348,7 @@ class Engine:
         for task in member.assigned:  # one at most
             self._lose(member, task, died)
         if not member.is_ready and not member.is_dying:
-            self._failed_starts += 1
+            self._failed_starts += _KILLED_COUNTS if exitcode == -signal.SIGKILL else 1.0
             if self._failed_starts >= _MOST_FAILED_STARTS:
                 self._break(partial(_not_ready, died))
         self._replenish()

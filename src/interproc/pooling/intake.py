@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sized
 from typing import Any
 
@@ -116,6 +117,12 @@ class Intake:
     def _submit(self, source: Source) -> Job:
         self._engine.submit(source)
         return source.job
+
+
+def default_size() -> int:
+    """Returns how many workers a pool has unless told otherwise: one for each CPU."""
+    count: int | None = getattr(os, "process_cpu_count", os.cpu_count)()
+    return count or 1
 
 
 def sized(iterable: Iterable[Any]) -> Any:
