@@ -18,7 +18,7 @@ from interproc.errors import WorkerDied
 from interproc.pooling.crew import Crew
 from interproc.pooling.engine import Engine
 from interproc.pooling.intake import Intake, Options, default_size
-from interproc.util import Finalize, is_exiting
+from interproc.util import Finalize
 
 T = TypeVar("T")
 
@@ -100,7 +100,7 @@ class ProcessPoolExecutor(concurrent.futures.Executor):
             if self._engine is None or self._intake is None:
                 self._engine = self._start()
                 self._intake = Intake(self._engine, True)
-                Finalize(self, _finish, args=(self._engine,), exitpriority=15)
+                Finalize(self, self._engine.close)  # when it is forgotten
             engine, intake = self._engine, self._intake
         if engine.failure is not None:
             raise _broken(engine.failure())
@@ -213,14 +213,15 @@ def _start(
     max_tasks: int | None,
     watches_pid: bool,
 ) -> Engine:
-    return Engine(Crew(context.Process, initializer, initargs, max_tasks, watches_pid), size, [])
+    engine = Engine(Crew(context.Process, initializer, initargs, max_tasks, watches_pid), size, [])
+    engine.when_over = Finalize(None, _finish, args=(engine,), exitpriority=15).cancel
+    return engine
 
 
 def _finish(engine: Engine) -> None:
-    """What happens to an executor that nobody shuts down: its calls are done, and the program's end waits for them."""
+    """Lets the end of the program wait for all calls."""
     engine.close()
-    if is_exiting():
-        engine.thread.join()
+    engine.thread.join()
 
 
 def _call_each(function: Callable[..., T], chunk: list[tuple[Any, ...]]) -> list[T]:

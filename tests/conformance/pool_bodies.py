@@ -108,3 +108,7 @@ class DiesWhenReceived:
 
 def make_deadly() -> DiesWhenSent:
     return DiesWhenSent()
+
+
+def wait_for(event: Any) -> None:
+    event.wait()

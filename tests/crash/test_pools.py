@@ -1,4 +1,4 @@
-"""PAINS rows 4, 5 and 31: workers of pools and executors die and are stopped, and only the task that one held is lost."""
+"""PAINS rows 4, 5 and 31: workers of pools and executors die or are stopped; only the task that one held is lost."""
 
 import os
 import random

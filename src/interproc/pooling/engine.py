@@ -23,6 +23,7 @@ from interproc.errors import TaskTimedOut, WorkerDied
 from interproc.outcomes import unpack
 from interproc.pooling.crew import Crew, Member
 from interproc.pooling.handing import DEEPEST, SILENCE_NS, Handing
+from interproc.pooling.leaving import Leaving
 from interproc.pooling.messages import (
     GONE,
     NOT_INITIALIZED,
@@ -51,6 +52,11 @@ class Engine:
         size: How many there shall be.
         processes: A list that always holds their processes.
 
+    Attributes:
+        jobs: What is not done, by number.
+        failure: Makes the exception that every later call raises, once workers cannot be had.
+        when_over: Called once all workers have ended.
+
     Raises:
         Exception: What starting the first workers raises; then none is left.
     """
@@ -58,6 +64,7 @@ class Engine:
     def __init__(self, crew: Crew, size: int, processes: list[Any]) -> None:
         self.jobs: dict[int, Job] = {}
         self.failure: Callable[[], BaseException] | None = None
+        self.when_over: Callable[[], object] = _do_nothing
         self._crew = crew
         self._size = size
         self._processes = processes
@@ -132,11 +139,12 @@ class Engine:
             self._dismiss()
         except BaseException as error:
             self._give_up(error)
-            self._end_workers(signal.SIGKILL)
+            Leaving(self._members, self._poller, self._crew).kill()
             raise
         finally:
             self._is_over = True
             self._refuse()
+            self.when_over()
             for queue in (self._results, *self._spare_queues):
                 queue.close()
 
@@ -181,7 +189,7 @@ class Engine:
     def _enter(self, source: Source) -> None:
         job = source.job
         if self._is_terminated or self._is_closed:
-            job.result.give_up(ValueError("Pool not running"))
+            job.result.give_up(self._refusal())
         elif self.failure is not None:
             job.result.give_up(self.failure())
         else:
@@ -245,7 +253,12 @@ class Engine:
             except IndexError:
                 return
             if function == self._enter:
-                args[0].job.result.give_up(ValueError("Pool not running"))
+                args[0].job.result.give_up(self._refusal())
+
+    def _refusal(self) -> Exception:
+        if self._is_terminated:
+            return CancelledError("the pool was terminated")
+        return ValueError("Pool not running")
 
     # Outcomes.
 
@@ -389,52 +402,18 @@ class Engine:
         was_terminated = self._is_terminated
         if was_terminated:
             self._give_up(CancelledError("the pool was terminated"))
-        for member in self._members.values():
-            if was_terminated:
-                member.send(signal.SIGTERM)
-            if not was_terminated or not self._crew.can_kill:
-                member.tasks.put(None)
-            member.send(signal.SIGCONT)  # for who was stopped
+        leaving = Leaving(self._members, self._poller, self._crew)
+        leaving.ask(was_terminated)
         deadline_ns = time.monotonic_ns() + (_TERMINATION_NS if was_terminated else _LEAVING_NS)
-        while self._members and time.monotonic_ns() < deadline_ns:
-            self._await_deaths(deadline_ns)
+        while self._members and (left_ns := deadline_ns - time.monotonic_ns()) > 0:
+            self._is_asleep = True  # before it looks into the inbox: who posts looks at this afterwards
+            leaving.wait(0 if self._inbox else -(-left_ns // 1_000_000))
+            self._is_asleep = False
+            self._refuse()
             if self._is_terminated and not was_terminated:
                 self._dismiss()
                 return
-        self._end_workers(signal.SIGKILL)
-
-    def _await_deaths(self, deadline_ns: int) -> None:
-        milliseconds = max(0, -(-(deadline_ns - time.monotonic_ns()) // 1_000_000))
-        self._is_asleep = True
-        rung = {fd for fd, _ in self._poller.poll(0 if self._inbox else milliseconds)}
-        self._is_asleep = False
-        self._refuse()
-        gone = {number for number, _, outcome, _ in self._drain_results() if outcome == GONE}
-        for number, member in list(self._members.items()):
-            if number in gone or member.death_fd in rung:
-                self._part_with(member)
-
-    def _drain_results(self) -> list[Any]:
-        try:
-            return [message for message in self._results.get_many(_BATCH, False) if message is not None]
-        except Empty:
-            return []
-
-    def _part_with(self, member: Member) -> None:
-        del self._members[member.number]
-        if member.death_fd >= 0:
-            self._poller.unregister(member.death_fd)
-        member.reap()
-        member.tasks.close()
-
-    def _end_workers(self, signal_number: int) -> None:
-        """Kills who is left. A thread is left alone."""
-        for member in list(self._members.values()):
-            member.send(signal_number)
-        for member in list(self._members.values()):
-            if self._crew.can_kill:
-                self._part_with(member)
-        self._members.clear()
+        leaving.kill()
 
 
 def _same(error: BaseException) -> BaseException:

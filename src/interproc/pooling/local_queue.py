@@ -55,7 +55,7 @@ class WatchedQueue(LocalQueue):
         self._is_rung = False
 
     def __del__(self) -> None:
-        self.close()
+        os.close(self._bell_fd)  # not before: a thread may put at any time
 
     def fileno(self) -> int:
         """The descriptor, which stays the queue's."""
@@ -64,7 +64,7 @@ class WatchedQueue(LocalQueue):
     def put(self, item: Any, block: bool = True) -> None:
         """Puts an item; never blocks."""
         self._queue.put(item)
-        if not self._is_rung and self._bell_fd >= 0:
+        if not self._is_rung:
             self._is_rung = True
             os.eventfd_write(self._bell_fd, 1)
 
@@ -83,9 +83,3 @@ class WatchedQueue(LocalQueue):
                 os.eventfd_read(self._bell_fd)
             self._is_rung = False  # who puts from here on rings
             return super().get_many(max_items)  # what was put before
-
-    def close(self) -> None:
-        """Gives the descriptor back. Who puts afterwards is not heard."""
-        fd, self._bell_fd = self._bell_fd, -1
-        if fd >= 0:
-            os.close(fd)
