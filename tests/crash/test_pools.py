@@ -5,6 +5,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy
@@ -32,6 +33,11 @@ def is_gone(pid: int) -> bool:
 
 def worker_pids(pool: Any) -> list[int]:
     return [process.pid for process in pool._pool]
+
+
+def are_replaced(pool: Any, victims: list[int]) -> bool:
+    pids = worker_pids(pool)
+    return len(pids) == len(victims) and not set(pids) & set(victims)
 
 
 def test_worker_killed_in_a_task_fails_that_task_alone(context: SharedMemoryContext) -> None:
@@ -87,7 +93,7 @@ def test_worker_killed_between_its_tasks_is_replaced_silently(context: SharedMem
             for victim in victims:
                 os.kill(victim, signal.SIGKILL)
             assert pool.apply_async(bodies.square, (7,)).get(PATIENCE_SECONDS) == 49
-            until(lambda victims=victims: len(worker_pids(pool)) == 2 and not set(victims) & set(worker_pids(pool)))
+            until(partial(are_replaced, pool, victims))
 
 
 def test_worker_killed_while_it_pickles_or_unpickles_fails_its_task_alone(context: SharedMemoryContext) -> None:

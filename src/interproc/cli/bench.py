@@ -1,4 +1,4 @@
-"""`interproc bench`: queues and pipes beside multiprocessing, faster-fifo and pyzmq."""
+"""`interproc bench`: queues and pipes beside multiprocessing, faster-fifo and pyzmq, pools beside loky and others."""
 
 import argparse
 import sys
