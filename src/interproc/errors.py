@@ -61,24 +61,23 @@ class WorkerDied(multiprocessing.ProcessError):
 
     @property
     def signal(self) -> int | None:
-        """The number of the signal that killed it, None if it was none."""
-        return -self.exitcode if self.exitcode is not None and self.exitcode < 0 else None
+        """The signal that killed it, with a name if it has one; None if it was none."""
+        if self.exitcode is None or self.exitcode >= 0:
+            return None
+        import signal  # only for those who ask
+
+        try:
+            return signal.Signals(-self.exitcode)
+        except ValueError:
+            return -self.exitcode
 
     def __str__(self) -> str:
-        if self.signal is None:
+        signal = self.signal
+        if signal is None:
             how = f"ended with exit code {self.exitcode}"
         else:
-            how = f"was killed by {_name_of_signal(self.signal)}"
+            how = f"was killed by {getattr(signal, 'name', f'signal {signal}')}"
         return f"worker process {self.pid} {how}" + (f" while it had this task: {self.task}" if self.task else "")
-
-
-def _name_of_signal(number: int) -> str:
-    import signal  # only for the text
-
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 class UnsendableError(pickle.PicklingError, TypeError):

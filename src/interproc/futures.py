@@ -78,10 +78,7 @@ class ProcessPoolExecutor(concurrent.futures.Executor):
         self._options = Options(timeout, retries)
         self._max_workers = max_workers
         self._mp_context = mp_context or contexts.default_context.get_context()
-        watches_pid = self._mp_context.get_start_method() in ("fork", "spawn")
-        self._start = partial(
-            _start, self._mp_context, max_workers, initializer, initargs, max_tasks_per_child, watches_pid
-        )
+        self._start = partial(_start, self._mp_context, max_workers, initializer, initargs, max_tasks_per_child)
         self._starting = threading.Lock()
         self._engine: Engine | None = None
         self._intake: Intake | None = None
@@ -211,9 +208,9 @@ def _start(
     initializer: Callable[..., object] | None,
     initargs: Iterable[Any],
     max_tasks: int | None,
-    watches_pid: bool,
 ) -> Engine:
-    engine = Engine(Crew(context.Process, initializer, initargs, max_tasks, watches_pid), size, [])
+    crew = Crew(context.Process, initializer, initargs, max_tasks, context.get_start_method())
+    engine = Engine(crew, size, [])
     engine.when_over = Finalize(None, _finish, args=(engine,), exitpriority=15).cancel
     return engine
 

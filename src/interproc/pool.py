@@ -129,8 +129,8 @@ class Pool(multiprocessing.pool.Pool):
     def _make_crew(
         self, initializer: Callable[..., object] | None, initargs: Iterable[Any], maxtasks: int | None
     ) -> Crew:
-        watches_pid = self._ctx.get_start_method() in ("fork", "spawn")
-        return Crew(partial(self.Process, self._ctx), initializer, initargs, maxtasks, watches_pid)
+        method = self._ctx.get_start_method()
+        return Crew(partial(self.Process, self._ctx), initializer, initargs, maxtasks, method)
 
     def __del__(self, _warn: Any = warnings.warn, _run: str = RUN) -> None:
         if self._state == _run:
@@ -394,7 +394,7 @@ class ThreadPool(Pool, multiprocessing.pool.ThreadPool):  # pyright: ignore[repo
     def _make_crew(
         self, initializer: Callable[..., object] | None, initargs: Iterable[Any], maxtasks: int | None
     ) -> Crew:
-        return ThreadCrew(partial(self.Process, self._ctx), initializer, initargs, maxtasks, False)
+        return ThreadCrew(partial(self.Process, self._ctx), initializer, initargs, maxtasks, "thread")
 
 
 def _updater(progress: Progress | None) -> Callback | None:

@@ -1,5 +1,6 @@
 """What the workers of the tests of pools run."""
 
+import importlib
 import os
 import signal
 import time
@@ -112,3 +113,7 @@ def make_deadly() -> DiesWhenSent:
 
 def wait_for(event: Any) -> None:
     event.wait()
+
+
+def imports(name: str) -> str:
+    return importlib.import_module(name).__name__

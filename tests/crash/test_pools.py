@@ -3,9 +3,12 @@
 import os
 import random
 import signal
+import sys
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -247,6 +250,34 @@ def test_workers_end_with_a_parent_that_is_killed(context: SharedMemoryContext, 
 def ready_pids(pool: Any) -> list[int]:
     """The workers that are through with their start."""
     return [member.process.pid for member in list(pool._engine._members.values()) if member.is_ready]
+
+
+SLOW_MODULE = """
+import threading
+from tests.crash import test_pools
+test_pools.importing.set()
+test_pools.imported.wait()
+answer = 42
+"""
+importing, imported = threading.Event(), threading.Event()
+
+
+def test_worker_that_is_forked_while_a_thread_imports_can_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow_module.py").write_text(SLOW_MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    importing.clear()
+    imported.clear()
+    with Pool(1, context=interproc.get_context("fork")) as pool:
+        thread = threading.Thread(target=__import__, args=("slow_module",))
+        thread.start()
+        assert importing.wait(PATIENCE_SECONDS)
+        os.kill(worker_pids(pool)[0], signal.SIGKILL)
+        assert pool.apply_async(bodies.imports, ("slow_module",)).get(PATIENCE_SECONDS) == "slow_module"
+        imported.set()
+        thread.join(PATIENCE_SECONDS)
+        del sys.modules["slow_module"]
 
 
 def random_kills(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
+from interproc.pooling.imports import start_without_imports
 from interproc.pooling.local_queue import LocalQueue, WatchedQueue
 from interproc.pooling.tasks import Task
 from interproc.pooling.worker import serve, serve_in_thread
@@ -81,8 +82,8 @@ class Crew:
         make: Makes a process that is not started yet; takes `target` and `args`.
         initializer: What each worker calls first, with `initargs`.
         max_tasks: After how many tasks a worker ends; None for never.
-        watches_pid: Whether its processes are this one's children, so that their deaths are seen in the process itself,
-            whoever else holds its descriptors.
+        start_method: How its processes are started. The server of `forkserver` tells their deaths; those of our own
+            children are seen in the process itself, whoever else holds its descriptors.
     """
 
     can_kill = True
@@ -94,13 +95,14 @@ class Crew:
         initializer: Callable[..., object] | None,
         initargs: Iterable[Any],
         max_tasks: int | None,
-        watches_pid: bool,
+        start_method: str,
     ) -> None:
         self._make = make
         self._initializer = initializer
         self._initargs = initargs
         self.max_tasks = max_tasks
-        self._watches_pid = watches_pid and hasattr(os, "pidfd_open")
+        self._watches_pid = start_method in ("fork", "spawn") and hasattr(os, "pidfd_open")
+        self._forks = start_method == "fork"
         self._numbers = itertools.count(1)
         self.results: Any = self._make_results()
 
@@ -123,7 +125,10 @@ class Crew:
         process = self._make(target=serve, args=args)
         process.name = process.name.replace("Process", "PoolWorker")
         process.daemon = True
-        process.start()
+        if self._forks:
+            start_without_imports(process.start)
+        else:
+            process.start()
         if self._watches_pid:
             return Member(number, process, tasks, os.pidfd_open(process.pid), True)
         return Member(number, process, tasks, getattr(process, "sentinel", -1), False)

@@ -13,6 +13,7 @@ from queue import Empty
 from typing import Any
 
 from interproc.outcomes import pack
+from interproc.pooling.imports import forget_imports_of_others
 from interproc.pooling.messages import (
     CHUNK,
     FAILURE,
@@ -54,6 +55,7 @@ def serve(
         initializer: Called first; when it fails, the worker says so and ends.
         max_tasks: After how many tasks to end; None for no limit.
     """
+    forget_imports_of_others()
     desk = ProcessDesk(number, results.put)
     parent = parent_process()
 
