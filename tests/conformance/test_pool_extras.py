@@ -112,7 +112,10 @@ def test_iterable_with_a_length_is_read_as_workers_ask(make: Callable[..., Any])
         assert pool.map(bodies.square, Dataset(100, 100)) == SQUARES
         assert pool.map(bodies.square, Dataset(10, 10), chunksize=3) == SQUARES[:10]
         assert pool.map(bodies.square, numpy.arange(5), chunksize=1) == SQUARES[:5]
-        assert pool.map_async(bodies.square, Dataset(5, 3), chunksize=1).get(PATIENCE_SECONDS)[:3] == SQUARES[:3]
+        for chunksize in (1, 2):
+            for says, has in ((5, 3), (3, 5), (1, 0)):
+                result = pool.map_async(bodies.square, Dataset(says, has), chunksize)
+                assert result.get(PATIENCE_SECONDS) == SQUARES[:has]
 
 
 def test_tasks_that_wait_for_each_other_run_beside_each_other(context: SharedMemoryContext) -> None:
@@ -144,6 +147,13 @@ def test_many_maps_at_a_time(make: Callable[..., Any]) -> None:
         results = [pool.map_async(lambda item, number=number: item + number, range(50), 1) for number in range(30)]
         for number, result in enumerate(results):
             assert result.get(PATIENCE_SECONDS) == [item + number for item in range(50)]
+
+
+def test_more_functions_at_a_time_than_a_worker_remembers(make: Callable[..., Any]) -> None:
+    with make(1) as pool:
+        jobs = [pool.imap(lambda item, number=number: item + number, range(20), buffersize=1) for number in range(12)]
+        for item in range(20):
+            assert [next(values) for values in jobs] == [item + number for number in range(12)]
 
 
 def test_function_that_cannot_be_sent_is_the_outcome(context: SharedMemoryContext) -> None:

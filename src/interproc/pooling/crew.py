@@ -67,11 +67,13 @@ class Member:
         """Returns the exit code of a process that has ended; None where it cannot be known."""
         if self.death_fd < 0:
             return 0
-        self.process.join(_REAPING_SECONDS)
+        code: int | None = None
+        with suppress(ValueError):  # the program closed the process
+            self.process.join(_REAPING_SECONDS)
+            code = self.process.exitcode
         if self._owns_fd:
             os.close(self.death_fd)
         self.death_fd = -1
-        code: int | None = self.process.exitcode
         return code
 
 
@@ -130,7 +132,8 @@ class Crew:
         else:
             process.start()
         if self._watches_pid:
-            return Member(number, process, tasks, os.pidfd_open(process.pid), True)
+            with suppress(OSError):  # no more descriptors: the sentinel is there already
+                return Member(number, process, tasks, os.pidfd_open(process.pid), True)
         return Member(number, process, tasks, getattr(process, "sentinel", -1), False)
 
 

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from functools import partial
 from queue import Empty
 from typing import Any
@@ -201,6 +202,8 @@ class Engine:
         """Forgets a job that is done."""
         if job.is_exhausted and not job.open_count:
             self.jobs.pop(job.number, None)
+            for member in self._members.values():
+                member.known_jobs.discard(job.number)
 
     def _cancel(self, job: Job) -> None:
         if job.number not in self.jobs:
@@ -300,8 +303,7 @@ class Engine:
         job = task.job
         job.open_count -= 1
         job.result.deliver(task.index, is_success, value)
-        if job.is_exhausted and not job.open_count:
-            self.jobs.pop(job.number, None)
+        self._settle(job)
 
     def _hear(self, member: Member, outcome: int, content: Any) -> None:
         if outcome == READY:
@@ -319,7 +321,6 @@ class Engine:
         if self.failure is None:
             self.failure = failure
         for job in list(self.jobs.values()):
-            self._handing.returned.clear()
             job.result.give_up(self.failure())
             self._cancel(job)
 
@@ -352,7 +353,8 @@ class Engine:
         if member.death_fd >= 0:
             self._poller.unregister(member.death_fd)
         exitcode = member.reap()
-        self._processes.remove(member.process)
+        with suppress(ValueError):  # of a list that programs look into, and may change
+            self._processes.remove(member.process)
         self._handing.take_back(member, DEEPEST)
         while member.tasks.qsize():
             self._handing.take_back(member, DEEPEST)

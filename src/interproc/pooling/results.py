@@ -136,6 +136,8 @@ class MapResult(ApplyResult[list[T]]):
         self._chunksize = chunksize
         self._values: list[Any] = [None] * length
         self._left = -(-length // max(1, chunksize))
+        self._end = 0  # of the values that have come
+        self._is_uneven = False
         self._failure: BaseException | None = None
         self._progress = progress
         if self._left == 0:
@@ -144,15 +146,21 @@ class MapResult(ApplyResult[list[T]]):
     def deliver(self, index: int, is_success: bool, value: Any) -> None:
         """Takes the outcome of a task; called by the pool."""
         self._left -= 1
+        size = self._chunksize or 1
+        first = index * size
         if is_success:
+            if first >= len(self._values):  # of an iterable that is longer than it said
+                self._values += [None] * (first - len(self._values) + 1)
             if self._chunksize == 0:
-                self._values[index] = value
+                self._values[first] = value
+                self._end = max(self._end, first + 1)
             else:
-                self._values[index * self._chunksize : (index + 1) * self._chunksize] = value
+                self._values[first : first + size] = value
+                self._end = max(self._end, first + len(value))
         elif self._failure is None:
             self._failure = value
         if self._progress is not None:
-            call_back(self._progress, len(value) if is_success and self._chunksize else 1)
+            call_back(self._progress, max(1, min(size, len(self._values) - first)))
         if self._left == 0:
             self._finish()
 
@@ -161,10 +169,13 @@ class MapResult(ApplyResult[list[T]]):
         expected = -(-len(self._values) // max(1, self._chunksize))
         if count != expected:
             self._left += count - expected
+            self._is_uneven = True
             if self._left == 0:
                 self._finish()
 
     def _finish(self) -> None:
+        if self._is_uneven:
+            del self._values[self._end :]
         if self._failure is None:
             self._conclude(True, self._values)
         else:
