@@ -1,4 +1,4 @@
-"""The same names on threads: the standard library's own implementation."""
+"""The same names on threads: the standard library's own implementation, but for the pool."""
 
 import multiprocessing.dummy
 from multiprocessing.dummy import (
@@ -13,7 +13,6 @@ from multiprocessing.dummy import (
     Manager,
     Namespace,
     Pipe,
-    Pool,
     Process,
     Queue,
     RLock,
@@ -24,13 +23,28 @@ from multiprocessing.dummy import (
     freeze_support,
     shutdown,
 )
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import interproc.dummy.connection as connection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from interproc.pool import ThreadPool
 
 _standard: Any = multiprocessing.dummy  # typeshed leaves these out
 dict = _standard.dict
 list = _standard.list
+
+
+def Pool(
+    processes: "int | None" = None, initializer: "Callable[..., object] | None" = None, initargs: "Iterable[Any]" = ()
+) -> "ThreadPool":
+    """Makes a pool of threads: see `interproc.pool.ThreadPool`."""
+    from interproc.pool import ThreadPool
+
+    return ThreadPool(processes, initializer, initargs)
+
 
 __all__ = [
     "Array",
