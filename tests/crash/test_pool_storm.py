@@ -1,6 +1,6 @@
 """Storms over pools: workers are killed and stopped at random. Every task has one outcome, and nothing runs twice.
 
-`make storm` runs them for as long as INTERPROC_STORM_SECONDS says. The seed is printed; INTERPROC_STORM_SEED repeats it.
+`make storm` runs them, each for as long as INTERPROC_STORM_SECONDS says; INTERPROC_STORM_SEED repeats a printed seed.
 """
 
 import os
