@@ -23,7 +23,7 @@ LOCK_TESTS := $(wildcard tests/conformance tests/crash)
 CPP = $(shell find core binding -name '*.cpp' -o -name '*.hpp')
 
 .PHONY: help demo test test-stdlib test-ecosystem bench lint lint-ruff lint-mypy lint-pyright lint-clang-format format \
-	sanitize sweep storm fuzz models core extension clean
+	sanitize sweep storm storm-peers fuzz models core extension clean
 
 help:
 	@echo 'make demo [FOLDER=...]   run the demonstration job on a folder of Python files'
@@ -36,6 +36,8 @@ help:
 	@echo 'make sanitize            core tests under ASan with UBSan, and under TSan'
 	@echo 'make sweep               kill a process at every instruction of every operation, in full'
 	@echo 'make storm [SECONDS=60]  kill and stop processes at random: so long for each storm, start method and lock'
+	@echo 'make storm-peers [ARGS=] after how many kills the queues of multiprocessing and faster-fifo hang, and ours'
+	@echo 'make fuzz [SECONDS=60]   write over segments and use them, under ASan with UBSan'
 	@echo 'make models              check the Spin models'
 	@echo 'PYTHON=python3.12 picks the interpreter; each has an environment of its own.'
 
@@ -118,6 +120,16 @@ storm: $(VENV)/installed-test
 	@for lock in auto liveness; do \
 	  INTERPROC_LOCK=$$lock INTERPROC_STORM_SECONDS=$(or $(SECONDS),60) \
 	  $(BIN)/python -m pytest -q -s tests/crash/test_storm.py tests/crash/test_pool_storm.py || exit 1; done
+
+# In the benchmark's environment, which has the others.
+storm-peers:
+	@$(PYTHON) tools/bootstrap.py $(VENV)-bench bench --regular
+	@$(VENV)-bench/bin/python -m tests.crash.peers $(ARGS)
+
+fuzz: $(VENV)/installed-test
+	@$(CONFIGURE) -B build/address -DINTERPROC_SANITIZE=address >/dev/null
+	@$(CMAKE) --build build/address -- --quiet fuzz
+	@build/address/core/fuzz --seed $(or $(SEED),$(shell date +%s)) --rounds 1000000000 --seconds $(or $(SECONDS),60)
 
 models: $(VENV)/installed-test
 	@$(BIN)/python core/models/check.py

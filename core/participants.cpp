@@ -16,8 +16,11 @@ bool take_place(Participant* table, std::uint32_t place, std::uint64_t seen, std
   if (claim.generation == 0) claim.generation = 1;  // 0 marks a place that was never used
   claim.state = ParticipantState::joining;
   if (!entry.claim.compare_exchange_strong(seen, pack_claim(claim), std::memory_order_acquire)) return false;
-  entry.start_time = me.start_time;
+  entry.image = me.image;
   entry.doorbell_fd = -1;
+  entry.head_then.store(0, std::memory_order_relaxed);
+  entry.done_then.store(0, std::memory_order_relaxed);
+  entry.tasks.store(0, std::memory_order_relaxed);
   claim.state = ParticipantState::live;
   entry.claim.store(pack_claim(claim), std::memory_order_release);  // pairs: participant-live
   *token = make_token(place, claim.generation);
@@ -67,9 +70,9 @@ bool token_is_alive(const Participant* table, std::uint32_t token) {
   const Participant* entry = find_participant(const_cast<Participant*>(table), token);
   if (entry == nullptr) return false;
   Claim claim = unpack_claim(entry->claim.load(std::memory_order_acquire));  // pairs: participant-live
-  // Until the entry is live its start time may be another's.
-  std::uint64_t start_time = claim.state == ParticipantState::live ? entry->start_time : 0;
-  return platform::is_alive(claim.pid, start_time);
+  // Until the entry is live its image may be another's.
+  std::uint64_t image = claim.state == ParticipantState::live ? entry->image : 0;
+  return platform::is_alive(claim.pid, image);
 }
 
 bool next_participant(const Participant* table, std::uint32_t* place, Claim* claim) {

@@ -99,7 +99,7 @@ TEST(joining_makes_a_living_participant_of_this_process) {
   CHECK_EQ(table->claim(0).pid, getpid());
   CHECK_EQ(table->claim(0).generation, 1);
   CHECK_EQ(table->claim(0).state, ParticipantState::live);
-  CHECK_EQ(table->entries[0].start_time, platform::self().start_time);
+  CHECK_EQ(table->entries[0].image, platform::self().image);
   CHECK_EQ(table->entries[0].doorbell_fd, -1);
   CHECK(find_participant(table->entries, token) == &table->entries[0]);
   CHECK(token_is_alive(table->entries, token));
@@ -235,8 +235,8 @@ FORK_TEST(who_died_while_joining_is_found) {
   claim.store(pack_claim(half_done));
   CHECK(meeting->table.dead() == std::vector{dead});
 
-  half_done.pid = static_cast<std::uint32_t>(getpid());   // still at it
-  meeting->table.entries[place_of(dead)].start_time = 1;  // left by the last user of the place
+  half_done.pid = static_cast<std::uint32_t>(getpid());  // still at it
+  meeting->table.entries[place_of(dead)].image = 1;      // left by the last user of the place
   claim.store(pack_claim(half_done));
   CHECK(meeting->table.dead().empty());
 }
@@ -244,8 +244,28 @@ FORK_TEST(who_died_while_joining_is_found) {
 FORK_TEST(a_pid_that_is_used_again_is_another_process) {
   Shared<Meeting> meeting;
   std::uint32_t token = meeting->table.join();
-  meeting->table.entries[place_of(token)].start_time -= 1;
+  meeting->table.entries[place_of(token)].image -= 1;
   CHECK(!token_is_alive(meeting->table.entries, token));
+}
+
+FORK_TEST(a_process_that_became_another_program_is_dead) {
+  Shared<Meeting> meeting;
+  int ends[2];
+  CHECK_EQ(pipe(ends), 0);
+  pid_t child = fork();
+  if (child == 0) {
+    meeting->tokens[0].store(meeting->table.join());
+    dup2(ends[0], STDIN_FILENO);
+    close(ends[1]);
+    execlp("cat", "cat", nullptr);
+    _exit(1);
+  }
+  close(ends[0]);
+  while (meeting->tokens[0].load() == 0 || token_is_alive(meeting->table.entries, meeting->tokens[0].load())) {
+    CHECK_EQ(waitpid(child, nullptr, WNOHANG), 0);
+  }
+  close(ends[1]);
+  finish_child(child);
 }
 
 FORK_TEST(at_most_as_many_dead_are_reported_as_fit) {

@@ -83,6 +83,8 @@ void Ring::give_back(std::uint32_t chunk) {
 
 void Ring::trim(std::uint32_t keep_chunks) {
   ChannelControl& control = *memory_.control;
+  // What lies there could be anything, and the list a circle: no more rounds than there are chunks.
+  control.warm_chunk_count = std::min(control.warm_chunk_count, memory_.chunk_count);
   for (std::uint32_t i = 0; i < most_trimmed_at_once && control.warm_chunk_count > keep_chunks; i++) {
     std::uint32_t chunk = __atomic_load_n(&control.warm_chunks, __ATOMIC_RELAXED);
     if (chunk >= memory_.chunk_count) {

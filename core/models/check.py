@@ -32,6 +32,13 @@ SETTLED = "nobody waits for what is there"
 WHOLE = "a committed slot is whole"
 ONCE = "no item comes twice"
 KEPT = "no item is lost"
+GONE_ON = "who was notified goes on"
+PASSED_ON = "no notification is lost while somebody waits"
+NOT_TWICE = "nobody is notified twice"
+IN_LINE = "in line is exactly who waits"
+BACKED = "a block in use has its memory"
+APART = "a block is used by one message"
+NO_BLOCK_LOST = "no block is lost"
 
 # What Spin prints when the property fails.
 PROPERTIES = {
@@ -45,6 +52,16 @@ PROPERTIES = {
     "(item==(head+1))": WHOLE,
     "delivered[item]": ONCE,
     "((delivered_count+in_dead_hands)": KEPT,
+    "((word&16)!=0)==unrecovered": TOLD,
+    "(unserved==0)": SLEEPS,
+    "!(dead[i])))||(mark[i]!=2)": GONE_ON,
+    "((waiting==0)||(notified>=sent))": PASSED_ON,
+    "((node==0)||(mark[node]==1))": NOT_TWICE,
+    "(steps==waiting)": IN_LINE,
+    "(steps<=": IN_LINE,
+    "backed[block]": BACKED,
+    "!(alive[block])": APART,
+    "(lost_blocks==0)": NO_BLOCK_LOST,
 }
 
 
@@ -94,6 +111,21 @@ def wake(name: str, sizes: str, parameters: str = "", refutes: str = "") -> Chec
     return Check(f"wake/{name}", "wake.pml", f"{shape} {parameters}", refutes, liveness="SETTLES" in parameters)
 
 
+def owned(name: str, parameters: str, refutes: str = "") -> Check:
+    return Check(f"owned/{name}", "owned_lock.pml", parameters, refutes, liveness="SERVED" in parameters)
+
+
+def condition(name: str, sizes: str, parameters: str = "", refutes: str = "") -> Check:
+    """`sizes`: waiters x notifiers."""
+    waiters, notifiers = sizes.split("x")
+    shape = f"WAITERS={waiters} NOTIFIERS={notifiers}"
+    return Check(f"condition/{name}", "condition.pml", f"{shape} {parameters}", refutes)
+
+
+def arena(name: str, parameters: str, refutes: str = "") -> Check:
+    return Check(f"arena/{name}", "arena.pml", parameters, refutes)
+
+
 PROVEN = (
     # Nobody dies, no sleep times out.
     lock("3-threads", "ROUNDS=2"),
@@ -126,6 +158,21 @@ PROVEN = (
     wake("dead-consumer-1x2", "1x2 2x1 1", "KILL=CONSUMER WATCHDOG=BOUNDED EARLY=1"),
     wake("dead-consumer-2x1", "2x1 1x2 1", "KILL=CONSUMER WATCHDOG=BOUNDED EARLY=1 SETTLES"),
     wake("dead-consumer-2x2", "2x1 2x1 1", "KILL=CONSUMER WATCHDOG=BOUNDED"),
+    # The owned lock and its sweep.
+    owned("3-processes", ""),
+    owned("1-death", "SERVED KILLS=1"),
+    owned("2-deaths", "SERVED KILLS=2"),
+    # The condition's line of nodes.
+    condition("2x1", "2x1"),
+    condition("2x2", "2x2"),
+    condition("dead-waiter", "2x2", "KILL=WAITER"),
+    condition("dead-waiter-of-3", "3x1", "KILL=WAITER"),
+    condition("dead-notifier", "2x2", "KILL=NOTIFIER"),
+    condition("two-deaths", "2x1", "KILL=BOTH"),
+    # The arena and its sweep.
+    arena("1-death", "KILLS=1"),
+    arena("2-deaths", "KILLS=2"),
+    arena("no-memory", "NO_MEMORY"),
 )
 
 # Why sleeps are bounded: without it these properties do not hold.
@@ -155,6 +202,20 @@ MUTANTS = (
     wake("mutant-quiet-recovery", "1x2 2x1 1", "MUTANT_QUIET_RECOVERY KILL=PRODUCER WATCHDOG=BOUNDED", COUNTED),
     wake("mutant-commits-first", "1x2 2x1 1", "MUTANT_COMMITS_FIRST KILL=PRODUCER WATCHDOG=BOUNDED", WHOLE),
     wake("mutant-returns-first", "1x2 2x1 1", "MUTANT_RETURNS_FIRST KILL=CONSUMER WATCHDOG=BOUNDED", ONCE),
+    owned("mutant-forgets-waiters", "MUTANT_FORGETS_WAITERS", SLEEPS),
+    owned("mutant-blind-sweep", "MUTANT_BLIND_SWEEP KILLS=2 PATIENCE=ANY_TIME", TOLD),
+    owned("mutant-sweep-hides-death", "MUTANT_SWEEP_HIDES_DEATH KILLS=1", TOLD),
+    owned("mutant-rash-oracle", "MUTANT_RASH_ORACLE PATIENCE=ANY_TIME", EXCLUSIVE),
+    condition("mutant-unbounded", "2x1", "MUTANT_UNBOUNDED KILL=NOTIFIER", GONE_ON),
+    condition("mutant-takes-out-first", "2x1", "MUTANT_TAKES_OUT_FIRST KILL=NOTIFIER", IN_LINE),
+    condition("mutant-keeps-notification", "2x1", "MUTANT_KEEPS_NOTIFICATION KILL=WAITER", PASSED_ON),
+    condition("mutant-repair-leaves-marked", "2x2", "MUTANT_REPAIR_LEAVES_MARKED KILL=NOTIFIER", NOT_TWICE),
+    condition("mutant-repair-trusts-tail", "3x1", "MUTANT_REPAIR_TRUSTS_TAIL KILL=WAITER", IN_LINE),
+    condition("mutant-appends-by-tail", "3x2", "MUTANT_APPENDS_BY_TAIL", IN_LINE),
+    arena("mutant-keeps-swept-name", "MUTANT_KEEPS_SWEPT_NAME KILLS=1", NO_BLOCK_LOST),
+    arena("mutant-keeps-swept-name-2", "MUTANT_SWEEP_KNOWS_ONE KILLS=2", NO_BLOCK_LOST),
+    arena("mutant-forgets-unbacked", "MUTANT_FORGETS_UNBACKED NO_MEMORY", BACKED),
+    arena("mutant-frees-early", "MUTANT_FREES_EARLY", APART),
 )
 
 CHECKS = PROVEN + LIMITS + MUTANTS
@@ -238,7 +299,7 @@ def check_one(check: Check, cc: str) -> tuple[bool, int, str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Checks the Spin models of the lock and of the wake protocol.")
+    parser = argparse.ArgumentParser(description="Checks the Spin models.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only checks whose name contains this")
     parser.add_argument("--table", action="store_true", help="print a Markdown table")
     arguments = parser.parse_args()

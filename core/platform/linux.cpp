@@ -62,19 +62,38 @@ bool read_small_file(const char* path, char* text, std::size_t capacity) {
   return true;
 }
 
-// Field 22 of /proc/<pid>/stat. The command name in field 2 may hold spaces and parentheses, so count from the last one.
-std::uint64_t start_time_of(std::uint32_t pid) {
+// A program that runs in a process: in the low bits when the process started, which exec() leaves as it is, above them a
+// trace of where the program's first stack lies, which exec() lays anew, at random; 0 where either is hidden.
+constexpr unsigned started_bits = 40;
+constexpr std::uint64_t most_traces = (std::uint64_t{1} << (64 - started_bits)) - 1;
+constexpr std::uint64_t started_in(std::uint64_t image) { return image & ((std::uint64_t{1} << started_bits) - 1); }
+constexpr std::uint64_t stack_in(std::uint64_t image) { return image >> started_bits; }
+
+// Fields 22 and 28 of /proc/<pid>/stat. The command name in field 2 may hold spaces and parentheses, so count from the
+// last one.
+std::uint64_t image_of(std::uint32_t pid) {
   char path[40];
   snprintf(path, sizeof path, "/proc/%u/stat", pid);
   char text[1024];
   if (!read_small_file(path, text, sizeof text)) return 0;
   const char* field = strrchr(text, ')');
-  if (field == nullptr) return 0;
-  for (int number = 2; number < 22; number++) {
+  std::uint64_t started = 0;
+  std::uint64_t stack = 0;
+  for (int number = 3; field != nullptr && number <= 28; number++) {
     field = strchr(field + 1, ' ');
-    if (field == nullptr) return 0;
+    if (field == nullptr) break;
+    if (number == 22) started = strtoull(field + 1, nullptr, 10);
+    if (number == 28) stack = strtoull(field + 1, nullptr, 10);
   }
-  return strtoull(field + 1, nullptr, 10);
+  if (started == 0) return 0;
+  constexpr std::uint64_t stack_alignment = 16;
+  std::uint64_t trace = stack != 0 ? 1 + stack / stack_alignment % most_traces : 0;
+  return started_in(started) | trace << started_bits;
+}
+
+bool may_be_same(std::uint64_t one, std::uint64_t other) {
+  bool is_hidden = stack_in(one) == 0 || stack_in(other) == 0;
+  return started_in(one) == started_in(other) && (is_hidden || stack_in(one) == stack_in(other));
 }
 
 }  // namespace
@@ -166,7 +185,7 @@ const Identity& self() {
   if (__atomic_load_n(&identity_epoch, __ATOMIC_ACQUIRE) != epoch) {
     Identity fresh{};
     fresh.pid = static_cast<std::uint32_t>(getpid());
-    fresh.start_time = start_time_of(fresh.pid);
+    fresh.image = image_of(fresh.pid);
     struct stat space;
     fresh.pid_namespace = stat("/proc/self/ns/pid", &space) == 0 ? space.st_ino : 0;
     identity = fresh;  // racing threads write the same values
@@ -177,7 +196,7 @@ const Identity& self() {
 
 void at_fork(void (*before)(), void (*parent)(), void (*child)()) { pthread_atfork(before, parent, child); }
 
-bool is_alive(std::uint32_t pid, std::uint64_t start_time) {
+bool is_alive(std::uint32_t pid, std::uint64_t image) {
 #if defined(SYS_pidfd_open)
   int fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
   if (fd < 0) {
@@ -189,9 +208,9 @@ bool is_alive(std::uint32_t pid, std::uint64_t start_time) {
     if (ready > 0) return false;
   }
 #endif
-  if (start_time == 0) return true;
-  std::uint64_t found = start_time_of(pid);
-  if (found != 0) return found == start_time;
+  if (image == 0) return true;
+  std::uint64_t found = image_of(pid);
+  if (found != 0) return may_be_same(found, image);
   char path[40];
   snprintf(path, sizeof path, "/proc/%u", pid);
   // Gone since, unless /proc hides the processes of others, as hidepid does.

@@ -28,7 +28,7 @@ std::uint64_t process_epoch();
 
 struct Identity {
   std::uint32_t pid;
-  std::uint64_t start_time;     // with the pid, names a process uniquely in one boot; 0 where unknown
+  std::uint64_t image;          // with the pid, names one program in one process of one boot; 0 where unknown
   std::uint64_t pid_namespace;  // 0 where unknown
 };
 const Identity& self();  // cached per process; correct after fork
@@ -36,8 +36,8 @@ const Identity& self();  // cached per process; correct after fork
 // Calls these around every fork() of this process, in the forking thread; not around a raw clone. Allocates.
 void at_fork(void (*before)(), void (*after_in_parent)(), void (*after_in_child)());
 
-// Conservative: false only if that process has surely ended (a zombie has). About 5 us.
-bool is_alive(std::uint32_t pid, std::uint64_t start_time);
+// Conservative: false only if that process has surely ended (a zombie has) or another program runs in it since. About 5 us.
+bool is_alive(std::uint32_t pid, std::uint64_t image);
 
 // --- memory --------------------------------------------------------------------------------------------------------
 std::uint64_t physical_bytes();

@@ -53,4 +53,6 @@ void Actor::release() {
   }
 }
 
+void Actor::make_view() { view = View::make(channel.get(), received[0].data, received[0].length, received[0].block); }
+
 }  // namespace interproc::sweep

@@ -102,9 +102,10 @@ Wish parse(int argc, char** argv) {
     } else if (option == "--limit") {
       wish.plan.limit_seconds = static_cast<unsigned>(strtoul(value(), nullptr, 10));
     } else if (option == "--at") {
-      char* rest = nullptr;
-      wish.plan.only_at = strtol(value(), &rest, 10);
-      if (*rest == ':') wish.plan.only_again_at = strtol(rest + 1, nullptr, 10);
+      for (char* rest = value();; rest++) {
+        wish.plan.only_at.push_back(strtoul(rest, &rest, 10));
+        if (*rest != ':') break;
+      }
     } else {
       fprintf(stderr, "sweep: unknown option %s\n", option.c_str());
       exit(2);

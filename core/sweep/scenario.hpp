@@ -2,11 +2,11 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "sweep/item.hpp"
+#include "view.hpp"
 
 namespace interproc::sweep {
 
@@ -17,13 +17,14 @@ inline constexpr std::uint64_t little_memory = std::uint64_t{1} << 20;
 
 // What a victim has at hand. Made before the first mark, so that nothing is allocated between the marks.
 struct Actor {
-  std::unique_ptr<Channel> channel;
+  std::shared_ptr<Channel> channel;
   std::vector<std::unique_ptr<Outgoing>> outgoing;  // the act's puts
   std::vector<Message> messages;                    // the same, for put_many
   std::uint8_t buffer[8 * copy_under_lock_bytes];
   Received received[8];
   std::size_t received_count = 0;
   StreamPut stream;
+  std::shared_ptr<View> view;
   Fault fault;
 
   void put(std::uint64_t deadline_ns = no_deadline);  // all of them, one by one
@@ -33,7 +34,8 @@ struct Actor {
   void get_many(std::size_t limit);
   void read_stream(std::uint64_t size_bytes);  // so much of what get() received
   void finish_stream();
-  void release();  // the blocks of what was received
+  void release();    // the blocks of what was received
+  void make_view();  // of the first
 };
 
 // One process's part that ends in a kill.
@@ -64,11 +66,16 @@ struct Scenario {
   void (*prepare)(Stage&) = nullptr;      // whatever else the state needs
   void (*when_asleep)(Stage&) = nullptr;  // runs when the victim first sleeps, to wake it
   Act act{};
-  std::optional<Act> again{};  // a second victim, which meets what the first left behind
+  std::vector<Act> again{};  // further victims, each of which meets what those before it left behind
 
   // What all acts may do together.
-  std::size_t takes() const { return act.takes + (again ? again->takes : 0); }
-  std::size_t finishes() const { return act.finishes + (again ? again->finishes : 0); }
+  std::size_t takes() const { return sum(&Act::takes); }
+  std::size_t finishes() const { return sum(&Act::finishes); }
+  std::size_t sum(std::size_t Act::* what) const {
+    std::size_t result = act.*what;
+    for (const Act& each : again) result += each.*what;
+    return result;
+  }
 };
 
 std::vector<Scenario> scenarios();

@@ -1,4 +1,6 @@
 // Doorbells, tasks, shutdown, membership and streams.
+#include <fcntl.h>
+
 #include "sweep/acts.hpp"
 #include "sweep/stage.hpp"
 #include "testing/access.hpp"
@@ -120,6 +122,14 @@ void add_membership(std::vector<Scenario>& all) {
   constexpr auto keep_house = [](Actor& actor) { ChannelTestAccess::keep_house(*actor.channel); };
   constexpr auto sweep = [](Actor& actor) { ChannelTestAccess::sweep(*actor.channel); };
   constexpr auto wake_all = [](Actor& actor) { actor.channel->wake_all(); };
+  constexpr auto attach = [](Actor& actor) {
+    int fd = fcntl(ChannelTestAccess::memory(*actor.channel).segment->fd(), F_DUPFD_CLOEXEC, 0);
+    std::shared_ptr<Segment> segment;
+    if (Segment::attach(fd, nullptr, &segment, &actor.fault) != Status::ok) return;
+    Channel other(segment, 0);
+    other.statistics(&actor.fault);
+  };
+  all.push_back({.name = "attach-channel", .queued = queued(1), .act = {.operation = attach}});
   all.push_back({.name = "join-channel", .queued = queued(1), .act = {.joins_inside = true, .operation = look}});
   Act first_put = putting(puts(1));
   first_put.joins_inside = true;
@@ -147,6 +157,32 @@ void add_membership(std::vector<Scenario>& all) {
                  .prepare = leave_many_chunks,
                  .act = {.operation = keep_house}});
   all.push_back({.name = "wake-all", .bystander = Bystander::consumer, .act = {.operation = wake_all}});
+}
+
+void add_views(std::vector<Scenario>& all) {
+  constexpr auto borrow = [](Actor& actor) {
+    view_one(actor);
+    actor.view.reset();
+  };
+  constexpr auto give_back = [](Actor& actor) { actor.view.reset(); };
+  // The queue goes first, the view later.
+  constexpr auto outlive = [](Actor& actor) {
+    actor.channel->leave_views();
+    actor.channel.reset();
+    actor.view.reset();
+  };
+  const Items two = queued(2, large_bytes);
+  all.push_back({.name = "view", .queued = two, .act = {.takes = 1, .operation = borrow}});
+  all.push_back(
+      {.name = "view-given-back", .queued = two, .act = {.takes = 1, .before = view_one, .operation = give_back}});
+  all.push_back({.name = "view-frees-memory",
+                 .options = narrow(),
+                 .queued = two,
+                 .bystander = Bystander::producer,
+                 .bystander_puts = {301, narrow_fit_bytes},
+                 .act = {.takes = 1, .operation = borrow}});
+  all.push_back(
+      {.name = "view-outlives-channel", .queued = two, .act = {.takes = 1, .before = view_one, .operation = outlive}});
 }
 
 void add_streams(std::vector<Scenario>& all) {
@@ -180,6 +216,7 @@ void add_states(std::vector<Scenario>& all) {
   add_tasks(all);
   add_shutdowns(all);
   add_membership(all);
+  add_views(all);
   add_streams(all);
 }
 

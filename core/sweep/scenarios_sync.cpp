@@ -1,6 +1,8 @@
 // Locks, semaphores, conditions, events and barriers, and the sweep itself.
+#include <fcntl.h>
 #include <sched.h>
 
+#include "atomics.hpp"
 #include "sweep/sync_stage.hpp"
 
 namespace interproc::sweep {
@@ -119,6 +121,50 @@ void lose_permit_taker(S stage) {
   });
 }
 
+// A barrier's guard, with a round half broken behind it.
+void lose_party_in_its_guard(S stage) {
+  stage.lose([](S lost) {
+    std::uint32_t mine = 0;
+    lost.pool().join(&mine, &lost.fault);
+    auto& cell = *lost.pool().cell<BarrierCell>(lost.barrier->index());
+    lost.pool().guard(cell.guard).acquire(mine, true);
+    cell.broken_rounds.store(1);
+  });
+}
+
+void add_numbers(S stage) {
+  for (std::int64_t i = 0; i < staged_additions; i++) atomics::add<std::int64_t>(stage.block->data(), 1);
+}
+void make_and_drop_block(S stage) {
+  std::unique_ptr<HeapBlock> made;
+  HeapBlock::create(100, &made, &stage.fault);
+  made.reset();
+}
+void attach_objects(S stage) {
+  int fd = fcntl(stage.pool().segment()->fd(), F_DUPFD_CLOEXEC, 0);
+  std::shared_ptr<Segment> segment;
+  if (Segment::attach(fd, nullptr, &segment, &stage.fault) != Status::ok) return;
+  std::shared_ptr<SyncPool> pool;
+  std::unique_ptr<OwnedLock> lock;
+  std::unique_ptr<Barrier> barrier;
+  SyncPool::attach(std::move(segment), &pool, &stage.fault);
+  OwnedLock::attach(pool, stage.lock->index(), &lock, &stage.fault);
+  Barrier::attach(pool, stage.barrier->index(), &barrier, &stage.fault);
+}
+
+// Takes the first page of nodes, so that the next waiter needs another; the survivor frees them.
+void take_page_of_nodes(S stage) {
+  enter_line(stage);
+  leave_line(stage);
+  for (std::uint32_t i = 1; i < stage.pool().nodes_made(); i++) stage.pool().node(i).token.store(stage.token);
+}
+void free_page_of_nodes(S stage) {
+  for (std::uint32_t i = 1; i < stage.pool().nodes_made(); i++) {
+    std::uint32_t owner = stage.token;
+    stage.pool().node(i).token.compare_exchange_strong(owner, 0);
+  }
+}
+
 void add_locks(std::vector<SyncScenario>& all) {
   all.push_back({.name = "lock", .operation = take_and_free_lock});
   all.push_back({.name = "lock-joins", .joins_inside = true, .operation = take_and_free_lock});
@@ -196,6 +242,11 @@ void add_conditions(std::vector<SyncScenario>& all) {
                  .bystand = stand_in_line,
                  .operation = notify_one,
                  .help = notify_one});
+  all.push_back({.name = "condition-grows",
+                 .prepare = take_page_of_nodes,
+                 .operation = enter_and_leave_line,
+                 .help = free_page_of_nodes});
+  all.push_back({.name = "condition-notify-repair", .prepare = lose_notifier, .operation = notify_one});
   all.push_back({.name = "condition-repair", .prepare = lose_notifier, .operation = enter_and_leave_line});
 }
 
@@ -223,7 +274,29 @@ void add_barriers(std::vector<SyncScenario>& all) {
                  .help = break_lonely_round});
 }
 
+void add_memory(std::vector<SyncScenario>& all) {
+  all.push_back({.name = "atomic-add", .operation = add_numbers});
+  all.push_back({.name = "make-block", .operation = make_and_drop_block});
+  all.push_back({.name = "make-object", .operation = [](S stage) {
+                   std::unique_ptr<Event> made;
+                   Event::create(&made, &stage.fault);
+                 }});
+  all.push_back({.name = "attach-object", .operation = attach_objects});
+}
+
+// The second death lies inside the recovery from the first.
 void add_pool(std::vector<SyncScenario>& all) {
+  all.push_back({.name = "barrier-repair", .prepare = lose_party_in_its_guard, .operation = [](S stage) {
+                   stage.barrier->reset(&stage.fault);
+                 }});
+  all.push_back({.name = "pool-sweep-of-two",
+                 .prepare =
+                     [](S stage) {
+                       lose_holder(stage);
+                       lose_waiter(stage);
+                     },
+                 .operation = sweep_pool});
+  all.push_back({.name = "pool-sweep-repairs", .prepare = lose_notifier, .operation = sweep_pool});
   all.push_back({.name = "pool-sweep", .prepare = lose_holder, .operation = sweep_pool});
   all.push_back(
       {.name = "pool-sweep-passes-on", .prepare = lose_notified, .bystand = stand_in_line, .operation = sweep_pool});
@@ -267,6 +340,7 @@ std::vector<SyncScenario> sync_scenarios() {
   add_conditions(all);
   add_events(all);
   add_barriers(all);
+  add_memory(all);
   add_pool(all);
   return all;
 }

@@ -1,6 +1,7 @@
 #include "sweep/sweep.hpp"
 
 #include <algorithm>
+#include <memory>
 
 #include "sweep/survivor.hpp"
 #include "sweep/symbol.hpp"
@@ -12,9 +13,11 @@ namespace {
 
 // A hanging survivor costs the whole limit.
 constexpr std::size_t most_broken = 3;
-// Two deaths: so many points of each act at most, unless all are asked for.
-constexpr std::size_t first_deaths = 6;
-constexpr std::size_t second_deaths = 20;
+// Deaths in a row: so many points of each act at most.
+constexpr std::size_t few_first = 6, many_last = 20;           // of two
+constexpr std::size_t fewer_first = 4, few_of_the_others = 6;  // of three
+// Of three there are a million: so many when all are asked for.
+constexpr std::size_t many_of_each = 20;
 
 using Points = std::vector<std::size_t>;
 
@@ -46,14 +49,29 @@ class Sweep {
 
   Result run() {
     std::uint64_t started_ns = platform::monotonic_ns();
-    scenario_.again ? two_deaths() : one_death();
+    if (scenario_.again.empty()) {
+      one_death();
+    } else {
+      deaths_after({});
+    }
     result_.seconds = static_cast<double>(platform::monotonic_ns() - started_ns) / 1e9;
     return std::move(result_);
   }
 
  private:
+  struct Death {
+    Trace trace;
+    std::size_t at;
+  };
+  using Deaths = std::vector<Death>;
+  using Victims = std::vector<std::unique_ptr<Stepper>>;
+
   void one_death();
-  void two_deaths();
+  void deaths_after(const Deaths& deaths);
+  const Act& act_of(std::size_t number) const { return number == 0 ? scenario_.act : scenario_.again[number - 1]; }
+  Victims start_victims(Stage& stage) const;
+  void kill(Victims& victims, Stage& stage, const Deaths& deaths);
+  Points chosen_after(std::size_t number, const Trace& trace) const;
   bool may_go_on() const { return result_.broken < most_broken; }
   Trace first_trace();
   Trace traced(Stage& stage, Stepper& victim, const Act& act, const std::string& at);
@@ -71,11 +89,16 @@ class Sweep {
 Trace Sweep::traced(Stage& stage, Stepper& victim, const Act& act, const std::string& at) {
   Trace trace = trace_of(stage, victim, act);
   if (victim.failure() != 0) complain(stage, victim, at, text_of_failure(victim));
+  for (std::size_t point = 0; point < trace.size(); point++) {
+    if (!trace[point].is_nameless) continue;
+    complain(stage, victim, at, "holds the lock without a place after " + std::to_string(point) + " instructions");
+    break;
+  }
   return trace;
 }
 
 Points Sweep::chosen(const Trace& trace) const {
-  if (plan_.only_at >= 0) return {static_cast<std::size_t>(plan_.only_at)};
+  if (!plan_.only_at.empty()) return {plan_.only_at[0]};
   return points_where(trace, [&](const Point& point) { return plan_.every_point || point.is_distinct; });
 }
 
@@ -118,35 +141,57 @@ void Sweep::one_death() {
   }
 }
 
-// The second victim is ready before the first dies, and is the first to notice.
-void Sweep::two_deaths() {
-  Trace trace = first_trace();
-  Points held = points_where(trace, [](const Point& point) { return point.is_distinct && point.holds_lock; });
-  if (!plan_.every_point) held = thinned(held, first_deaths);
-  if (plan_.only_at >= 0) held = {static_cast<std::size_t>(plan_.only_at)};
-  result_.instructions = trace.size() - 1;
-  for (std::size_t at : held) {
-    Trace second_trace;
-    {
-      Stage stage(scenario_, report_);
-      Stepper first = start_victim(stage, scenario_.act);
-      Stepper second = start_victim(stage, *scenario_.again);
-      kill(first, stage, scenario_.act, trace, at);
-      second_trace = traced(stage, second, *scenario_.again, std::to_string(at));
+// All are ready before the first dies.
+Sweep::Victims Sweep::start_victims(Stage& stage) const {
+  Victims victims;
+  for (std::size_t i = 0; i <= scenario_.again.size(); i++) {
+    const Act& act = act_of(i);
+    victims.push_back(std::unique_ptr<Stepper>(new Stepper([&] { perform(stage, act); })));
+  }
+  return victims;
+}
+
+void Sweep::kill(Victims& victims, Stage& stage, const Deaths& deaths) {
+  for (std::size_t i = 0; i < deaths.size(); i++) kill(*victims[i], stage, act_of(i), deaths[i].trace, deaths[i].at);
+}
+
+// All but the last die with the lock: else they leave nothing that the next would meet first.
+Points Sweep::chosen_after(std::size_t number, const Trace& trace) const {
+  bool is_last = number == scenario_.again.size();
+  if (number < plan_.only_at.size()) return {plan_.only_at[number]};
+  Points points = points_where(trace, [&](const Point& at) { return at.is_distinct && (is_last || at.holds_lock); });
+  if (plan_.every_point) return scenario_.again.size() == 1 ? points : thinned(points, many_of_each);
+  if (scenario_.again.size() == 1) return thinned(points, is_last ? many_last : few_first);
+  return thinned(points, number == 0 ? fewer_first : few_of_the_others);
+}
+
+// Each victim is the first to notice what those before it left.
+void Sweep::deaths_after(const Deaths& deaths) {
+  std::string label;
+  for (const Death& death : deaths) label += std::to_string(death.at) + ":";
+  std::size_t number = deaths.size();
+  Trace trace;
+  {
+    Stage stage(scenario_, report_);
+    Victims victims = start_victims(stage);
+    kill(victims, stage, deaths);
+    trace = traced(stage, *victims[number], act_of(number), label + "no kill");
+  }
+  bool is_last = number == scenario_.again.size();
+  if (number == 0) result_.instructions = trace.size() - 1;
+  if (is_last) result_.points += trace.size();
+  for (std::size_t at : chosen_after(number, trace)) {
+    if (!may_go_on()) return;
+    Deaths next = deaths;
+    next.push_back({trace, at});
+    if (!is_last) {
+      deaths_after(next);
+      continue;
     }
-    result_.points += second_trace.size();
-    Points again = points_where(second_trace, [](const Point& point) { return point.is_distinct; });
-    if (!plan_.every_point) again = thinned(again, second_deaths);
-    if (plan_.only_again_at >= 0) again = {static_cast<std::size_t>(plan_.only_again_at)};
-    for (std::size_t again_at : again) {
-      if (!may_go_on()) return;
-      Stage stage(scenario_, report_);
-      Stepper first = start_victim(stage, scenario_.act);
-      Stepper second = start_victim(stage, *scenario_.again);
-      kill(first, stage, scenario_.act, trace, at);
-      kill(second, stage, *scenario_.again, second_trace, again_at);
-      judge(stage, second, std::to_string(at) + ":" + std::to_string(again_at));
-    }
+    Stage stage(scenario_, report_);
+    Victims victims = start_victims(stage);
+    kill(victims, stage, next);
+    judge(stage, *victims[number], label + std::to_string(at));
   }
 }
 

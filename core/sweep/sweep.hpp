@@ -2,15 +2,16 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "sweep/stage.hpp"
 
 namespace interproc::sweep {
 
 struct Plan {
-  bool every_point = false;     // else only where shared state changed
-  long only_at = -1;            // one kill point; -1 = as many as the plan says
-  long only_again_at = -1;      // the second victim's, where there is one
+  bool every_point = false;  // else only where shared state changed
+  std::vector<std::size_t>
+      only_at{};                // one kill point of each victim, as far as they go; else as many as the plan says
   unsigned limit_seconds = 30;  // how long a survivor may take
 };
 

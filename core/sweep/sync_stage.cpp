@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "atomics.hpp"
 #include "participants.hpp"
 #include "sweep/stepper.hpp"
 #include "sync/allocator.hpp"
@@ -59,6 +60,7 @@ SyncStage::SyncStage(const SyncScenario& of, Report& to) : scenario(of), report(
   condition = make<Condition>();
   event = make<Event>();
   barrier = make<Barrier>(staged_parties);
+  block = make<HeapBlock>(std::uint64_t{64});
   report.bystander_ready.store(0);
   report.bystander_done.store(0);
   report.doing = "nothing yet";
@@ -209,6 +211,14 @@ void SyncStage::check_use() {
     require(lock->depth(me) == 1, "depth", lock->depth(me));
     require(lock->release() == Status::ok, "release");
   }
+  report.doing = "using the heap";
+  auto number = atomics::load<std::int64_t>(block->data());
+  require(number >= 0 && number <= staged_additions, "a number that nobody added up",
+          static_cast<std::uint64_t>(number));
+  std::unique_ptr<HeapBlock> mine;
+  require(HeapBlock::create(1000, &mine, &fault) == Status::ok, "no block can be made");
+  for (std::uint64_t i = 0; i < mine->size_bytes(); i++)
+    require(mine->data()[i] == std::byte{0}, "a block is not empty", i);
   report.doing = "using the semaphores";
   while (plain->value() < staged_permits) require(plain->release(1, &fault) == Status::ok, "release");
   for (Semaphore* semaphore : {plain.get(), tracked.get()}) {

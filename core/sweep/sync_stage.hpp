@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "heap.hpp"
 #include "sweep/stage.hpp"
 #include "sync/barrier.hpp"
 #include "sync/condition.hpp"
@@ -37,6 +38,7 @@ std::vector<SyncScenario> sync_mutants();
 
 inline constexpr std::uint32_t staged_permits = 3;  // of both semaphores, at most and at first
 inline constexpr std::uint32_t staged_parties = 2;
+inline constexpr std::int64_t staged_additions = 3;
 
 class SyncStage {
  public:
@@ -62,9 +64,10 @@ class SyncStage {
   std::unique_ptr<Condition> condition;
   std::unique_ptr<Event> event;
   std::unique_ptr<Barrier> barrier;
-  std::uint32_t token = 0;   // of the stage
-  Condition::Ticket ticket;  // of this process
-  Barrier::Arrival arrival;  // of this process
+  std::unique_ptr<HeapBlock> block;  // two numbers: what was added, and its opposite
+  std::uint32_t token = 0;           // of the stage
+  Condition::Ticket ticket;          // of this process
+  Barrier::Arrival arrival;          // of this process
   Fault fault;
   SyncPool& pool() { return *lock->pool(); }
 

@@ -4,9 +4,12 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
+
 #include "spin.hpp"
 #include "sweep/stepper.hpp"
 #include "sweep/symbol.hpp"
+#include "sweep/trace.hpp"
 
 namespace interproc::sweep {
 
@@ -52,12 +55,6 @@ const void* pending_notice() {
   return &head->list_op_pending;
 }
 
-// After so many instructions.
-struct KillPoint {
-  std::uint64_t address;  // of the next one
-  bool is_distinct;       // the instruction before it changed what a death leaves behind
-};
-
 class SyncSweep {
  public:
   SyncSweep(const SyncScenario& scenario, const Plan& plan, Report& report)
@@ -65,12 +62,11 @@ class SyncSweep {
 
   Result run() {
     std::uint64_t started_ns = platform::monotonic_ns();
-    std::vector<KillPoint> trace = traced();
+    Trace trace = traced();
     result_.instructions = trace.size() - 1;
     result_.points = trace.size();
     for (std::size_t at = 0; at < trace.size() && result_.broken < most_broken; at++) {
-      bool is_chosen = plan_.only_at >= 0 ? at == static_cast<std::size_t>(plan_.only_at)
-                                          : plan_.every_point || trace[at].is_distinct;
+      bool is_chosen = plan_.only_at.empty() ? plan_.every_point || trace[at].is_distinct : at == plan_.only_at[0];
       if (is_chosen) kill_at(trace, at);
     }
     result_.seconds = static_cast<double>(platform::monotonic_ns() - started_ns) / 1e9;
@@ -81,8 +77,9 @@ class SyncSweep {
   [[noreturn]] static void perform(SyncStage& stage);
   template <typename See>
   void advance(Stepper& victim, SyncStage& stage, std::size_t count, See see);
-  std::vector<KillPoint> traced();
-  void kill_at(const std::vector<KillPoint>& trace, std::size_t at);
+  Trace traced();
+  bool follow(Stepper& victim, SyncStage& stage, const Trace& trace, std::size_t at);
+  void kill_at(const Trace& trace, std::size_t at);
 
   const SyncScenario& scenario_;
   const Plan& plan_;
@@ -103,35 +100,39 @@ void SyncSweep::perform(SyncStage& stage) {
   for (;;) pause();
 }
 
-// Lets the victim go on for `count` instructions, or to the end of its act; `see()` is called after each.
+// Lets the victim go on for `count` instructions, or to the end of its act; `see(slept)` is called after each.
 template <typename See>
 void SyncSweep::advance(Stepper& victim, SyncStage& stage, std::size_t count, See see) {
+  bool slept = false;
   for (std::size_t done = 0; done < count;) {
     Stepper::Stop stop = victim.step();
     if (stop == Stepper::Stop::failed || stop == Stepper::Stop::at_end) return;
     if (stop == Stepper::Stop::asleep && !scenario_.ends_asleep) {
       if (!stage.provoke()) return;
+      slept = true;
       continue;
     }
     done++;
-    see();
+    see(slept || stop == Stepper::Stop::asleep);
+    slept = false;
     if (stop == Stepper::Stop::asleep) return;
   }
 }
 
-std::vector<KillPoint> SyncSweep::traced() {
+Trace SyncSweep::traced() {
   SyncStage stage(scenario_, report_);
   Stepper victim([&] { perform(stage); });
   stage.victim_is_ready();
   const void* notice = pending_notice();
   Snapshot snapshot(stage.lock->segment()->base());
-  std::vector<KillPoint> trace{{victim.instruction(), true}};
+  Trace trace{{victim.instruction(), true}};
   std::uint64_t noticed = victim.peek(notice);
   bool entered_kernel = victim.is_at_system_call();
-  advance(victim, stage, most_instructions, [&] {
+  advance(victim, stage, most_instructions, [&](bool slept) {
     std::uint64_t notices = victim.peek(notice);
     bool changed = snapshot.renew();
-    trace.push_back({victim.instruction(), changed || notices != noticed || entered_kernel});
+    bool is_distinct = changed || notices != noticed || entered_kernel;
+    trace.push_back({victim.instruction(), is_distinct, false, slept});
     noticed = notices;
     entered_kernel = victim.is_at_system_call();
   });
@@ -140,12 +141,24 @@ std::vector<KillPoint> SyncSweep::traced() {
   return trace;
 }
 
-void SyncSweep::kill_at(const std::vector<KillPoint>& trace, std::size_t at) {
+// False if the victim went another way; then it is wherever that way led.
+bool SyncSweep::follow(Stepper& victim, SyncStage& stage, const Trace& trace, std::size_t at) {
+  for (std::size_t here = 0; here < at; here++) {
+    std::size_t sleep = here + 1;
+    while (sleep <= at && !trace[sleep].has_slept) sleep++;
+    if (!hurry(victim, trace, here, sleep - 1)) return false;
+    here = sleep - 1;
+    if (here == at) return true;
+    advance(victim, stage, 1, [](bool) {});
+  }
+  return victim.instruction() == trace[at].address;
+}
+
+void SyncSweep::kill_at(const Trace& trace, std::size_t at) {
   SyncStage stage(scenario_, report_);
   Stepper victim([&] { perform(stage); });
   stage.victim_is_ready();
-  advance(victim, stage, at, [] {});
-  if (victim.instruction() != trace[at].address) result_.strayed++;
+  if (!follow(victim, stage, trace, std::min(at, trace.size() - 1))) result_.strayed++;
   victim.kill();
   result_.tried++;
   bool died_early = victim.failure() != 0;

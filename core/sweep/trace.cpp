@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "participants.hpp"
+
 namespace interproc::sweep {
 
 namespace {
@@ -79,8 +81,15 @@ bool is_in_vdso(std::uint64_t address) {
   return address - getauxval(AT_SYSINFO_EHDR) < most_bytes;
 }
 
-// From one point to a later one, with no sleep between: at full speed to the last place before it that the act rarely
-// comes to, and from there step by step.
+// Whether a waiter would find the owner of the lock gone, although it lives.
+bool is_nameless(const ChannelMemory& memory) {
+  std::uint32_t owner = memory.control->lock.load() & platform::owner_mask;
+  return memory.lock_kind == LockKind::liveness && owner != 0 &&
+         find_participant(memory.participants, owner) == nullptr;
+}
+
+}  // namespace
+
 bool hurry(Stepper& victim, const Trace& trace, std::size_t from, std::size_t to) {
   constexpr std::size_t steps_per_run = 3;  // what a run costs
   std::unordered_map<std::uint64_t, std::size_t> visits;
@@ -104,8 +113,6 @@ bool hurry(Stepper& victim, const Trace& trace, std::size_t from, std::size_t to
   }
   return victim.instruction() == trace[to].address;
 }
-
-}  // namespace
 
 void perform(Stage& stage, const Act& act) {
   static Actor actor;
@@ -143,7 +150,7 @@ bool follow(Stepper& victim, Stage& stage, const Act& act, const Trace& trace, s
 Trace trace_of(Stage& stage, Stepper& victim, const Act& act) {
   const void* notice = pending_notice();
   Snapshot snapshot(stage.memory());
-  Trace trace{{victim.instruction(), true, stage.memory().control->lock.load() != 0, false}};
+  Trace trace{{victim.instruction(), true, stage.memory().control->lock.load() != 0}};
   std::uint64_t noticed = victim.peek(notice);
   std::size_t payload_row = 0;
   bool entered_kernel = victim.is_at_system_call();
@@ -153,7 +160,8 @@ Trace trace_of(Stage& stage, Stepper& victim, const Act& act) {
     if (change != Change::none) payload_row = change == Change::payload ? payload_row + 1 : 0;
     bool counts = change == Change::fields || (change == Change::payload && payload_row % payload_stride == 1);
     bool is_distinct = counts || notices != noticed || entered_kernel;
-    trace.push_back({victim.instruction(), is_distinct, stage.memory().control->lock.load() != 0, slept});
+    trace.push_back({victim.instruction(), is_distinct, stage.memory().control->lock.load() != 0, slept,
+                     is_nameless(stage.memory())});
     noticed = notices;
     entered_kernel = victim.is_at_system_call();
   });

@@ -16,8 +16,9 @@ namespace interproc::sweep {
 struct Point {
   std::uint64_t address;  // of the next one
   bool is_distinct;       // the instruction before it changed something
-  bool holds_lock;
-  bool has_slept;  // in the instruction before it
+  bool holds_lock = false;
+  bool has_slept = false;    // in the instruction before it
+  bool is_nameless = false;  // the lock's owner has no place in the table: others take it for dead
 };
 
 using Trace = std::vector<Point>;
@@ -48,6 +49,10 @@ std::size_t advance(Stepper& victim, Stage& stage, const Act& act, std::size_t c
   }
   return count;
 }
+
+// From one point to a later one, with no sleep between: at full speed to the last place before it that the act rarely
+// comes to, and from there step by step. False if it went another way.
+bool hurry(Stepper& victim, const Trace& trace, std::size_t from, std::size_t to);
 
 // Brings a victim from its first mark to the point `at` of an earlier run. False if it went another way; then it is
 // wherever that way led.

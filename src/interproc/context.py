@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar, Literal, overload
 
     from interproc.connection import Connection
+    from interproc.managers import SyncManager
     from interproc.pool import Pool
-    from interproc.queues import JoinableQueue, Queue, SimpleQueue
+    from interproc.queues import JoinableQueue, Queue, SharedQueue, SimpleQueue
     from interproc.synchronize import Barrier, BoundedSemaphore, Condition, Event, Lock, OnAbandoned, RLock, Semaphore
 
 
@@ -62,17 +63,51 @@ class SharedMemoryContext(BaseContext):
 
         return Pipe(duplex)
 
-    def Queue(self, maxsize: int = 0, *, max_bytes: int = 0, warm_bytes: int = 32 << 20) -> Queue[Any]:  # type: ignore[override]
+    def Queue(  # type: ignore[override]
+        self,
+        maxsize: int = 0,
+        *,
+        max_bytes: int = 0,
+        warm_bytes: int = 32 << 20,
+        redeliver: bool = False,
+        max_deliveries: int = 0,
+        dead_letters: SharedQueue[Any] | None = None,
+    ) -> Queue[Any]:
         """Makes a queue: see `interproc.queues.Queue`."""
         from interproc import queues
 
-        return queues.Queue(maxsize, ctx=self, max_bytes=max_bytes, warm_bytes=warm_bytes)
+        return queues.Queue(
+            maxsize,
+            ctx=self,
+            max_bytes=max_bytes,
+            warm_bytes=warm_bytes,
+            redeliver=redeliver,
+            max_deliveries=max_deliveries,
+            dead_letters=dead_letters,
+        )
 
-    def JoinableQueue(self, maxsize: int = 0, *, max_bytes: int = 0, warm_bytes: int = 32 << 20) -> JoinableQueue[Any]:  # type: ignore[override]
+    def JoinableQueue(  # type: ignore[override]
+        self,
+        maxsize: int = 0,
+        *,
+        max_bytes: int = 0,
+        warm_bytes: int = 32 << 20,
+        redeliver: bool = False,
+        max_deliveries: int = 0,
+        dead_letters: SharedQueue[Any] | None = None,
+    ) -> JoinableQueue[Any]:
         """Makes a queue whose producers can wait for it: see `interproc.queues.JoinableQueue`."""
         from interproc import queues
 
-        return queues.JoinableQueue(maxsize, ctx=self, max_bytes=max_bytes, warm_bytes=warm_bytes)
+        return queues.JoinableQueue(
+            maxsize,
+            ctx=self,
+            max_bytes=max_bytes,
+            warm_bytes=warm_bytes,
+            redeliver=redeliver,
+            max_deliveries=max_deliveries,
+            dead_letters=dead_letters,
+        )
 
     def SimpleQueue(self, *, max_bytes: int = 0, warm_bytes: int = 32 << 20) -> SimpleQueue[Any]:  # type: ignore[override]
         """Makes a queue without a limit: see `interproc.queues.SimpleQueue`."""
@@ -160,13 +195,27 @@ class SharedMemoryContext(BaseContext):
 
         return pool.Pool(processes, initializer, initargs, maxtasksperchild, self.get_context())
 
-    def Manager(self) -> Any:
+    def Manager(self) -> SyncManager:
         """Starts a process that holds objects for others: see `interproc.managers.SyncManager`."""
         from interproc import managers
 
         manager = managers.SyncManager(ctx=self.get_context())
         manager.start()
         return manager
+
+    def freeze_support(self) -> None:
+        """Runs the child, and then exits, where a frozen program was started as one; otherwise does nothing.
+
+        A program that is to be frozen into an executable calls it first thing in `if __name__ == "__main__":`.
+
+        Differs: multiprocessing's does nothing outside of Windows, where frozen programs spawn as well.
+        """
+        import sys
+
+        if getattr(sys, "frozen", False):
+            from interproc import spawn
+
+            spawn.freeze_support()
 
     if TYPE_CHECKING:
 

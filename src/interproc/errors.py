@@ -20,6 +20,9 @@ Each derives from what users of multiprocessing already catch::
         AbandonedError                             acquire() of a lock whose holder was killed, if it is to raise
     RuntimeWarning
         AbandonedWarning                           the same, if it is to go on
+
+Errors of one subject stand with it: managers.ManagerDied, outcomes.RemoteError, handshake.HandshakeFailed,
+shareable_list.UnshareableItem.
 """
 
 import builtins

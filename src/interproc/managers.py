@@ -15,7 +15,7 @@ from contextlib import closing, suppress
 from multiprocessing.context import ProcessError
 from multiprocessing.managers import Namespace, RemoteError, Token
 from multiprocessing.process import current_process
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from interproc import connection, context, outcomes, pool
 from interproc.addresses import shorten_temp_dir
@@ -321,11 +321,15 @@ def _await_address(process: Any, reader: Any) -> Any:
     return address
 
 
-class SyncManager(BaseManager):
+class SyncManager(BaseManager, multiprocessing.managers.SyncManager):
     """Shares what threads share: lists, dicts, sets, namespaces, values, queues, locks and their kin, and pools.
 
     `multiprocessing.Manager()` makes and starts one.
     """
+
+    if TYPE_CHECKING:
+
+        def set(self, sequence: Iterable[Any] = ..., /) -> Any: ...
 
 
 SyncManager.register("Queue", queue.Queue)

@@ -66,6 +66,23 @@ def take_lock_and_be_killed(lock: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def take_lock_and_say_so(lock: Any, conn: Any) -> None:
+    """Ends when told to."""
+    lock.acquire()
+    conn.send(os.getpid())
+    conn.recv()
+
+
+def take_lock_and_end(lock: Any, last: Any) -> None:
+    lock.acquire()
+    last.append("ends")
+
+
+def say_so_and_get(queue: Any, conn: Any) -> None:
+    conn.send("gets")
+    queue.get()
+
+
 def hold_proxy_and_be_killed(shared_list: Any, conn: Any) -> None:
     conn.send(len(shared_list))
     os.kill(os.getpid(), signal.SIGKILL)

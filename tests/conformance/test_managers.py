@@ -14,6 +14,7 @@ import pytest
 import interproc
 from interproc import managers
 from interproc.context import SharedMemoryContext
+from interproc.errors import AbandonedWarning
 from interproc.managers import BaseManager, ManagerDied, RemoteError, SharedMemoryManager, SyncManager
 from tests import waiting_for
 from tests.conformance import manager_bodies as bodies
@@ -76,6 +77,10 @@ def test_condition_wakes_processes_and_threads(manager: Any, children: Children)
         semaphore.acquire()
     thread.join()
     children.join()
+
+
+def test_managers_are_instances_of_the_standard_librarys(manager: Any) -> None:
+    assert isinstance(manager, multiprocessing.managers.SyncManager)
 
 
 def test_locks_say_whether_they_are_held(manager: Any) -> None:
@@ -245,6 +250,57 @@ def test_rlock_of_a_killed_process_goes_to_the_next(manager: Any, children: Chil
         children.start(bodies.take_lock_and_be_killed, lock)
         assert lock.acquire(True, PATIENCE_SECONDS)
         lock.release()
+
+
+def test_lock_of_a_killed_process_goes_to_the_next_with_a_warning(
+    manager: Any, context: SharedMemoryContext, children: Children
+) -> None:
+    ours, theirs = context.Pipe()
+    lock = manager.Lock()
+    holder = children.start(bodies.take_lock_and_say_so, lock, theirs)
+    pid = ours.recv(timeout=PATIENCE_SECONDS)
+    holder.kill()
+    with pytest.warns(AbandonedWarning, match=f"process {pid} was killed"):
+        assert lock.acquire(True, PATIENCE_SECONDS)
+    lock.release()
+    assert lock.acquire(False)  # without a warning, which would be an error
+
+
+def test_permits_of_a_killed_process_come_back(manager: Any, context: SharedMemoryContext, children: Children) -> None:
+    ours, theirs = context.Pipe()
+    semaphore = manager.BoundedSemaphore(1)
+    holder = children.start(bodies.take_lock_and_say_so, semaphore, theirs)
+    ours.recv(timeout=PATIENCE_SECONDS)
+    holder.kill()
+    assert semaphore.acquire(True, PATIENCE_SECONDS)
+    semaphore.release()
+    with pytest.raises(ValueError, match="released too many times"):
+        semaphore.release()
+
+
+@pytest.mark.parametrize("kind", ["Lock", "BoundedSemaphore"])
+def test_lock_of_a_process_that_ended_stays_locked(manager: Any, children: Children, kind: str) -> None:
+    lock, last = getattr(manager, kind)(), manager.list()
+    children.start(bodies.take_lock_and_end, lock, last)
+    children.join()
+    del last
+    waiting_for.until(lambda: manager._number_of_objects() == 1)  # the process is forgotten
+    assert not lock.acquire(False)
+    lock.release()  # as anybody may
+    assert lock.acquire(False)
+
+
+def test_item_that_a_killed_process_waited_for_stays_in_the_queue(
+    manager: Any, context: SharedMemoryContext, children: Children
+) -> None:
+    ours, theirs = context.Pipe()
+    queue = manager.Queue()
+    consumer = children.start(bodies.say_so_and_get, queue, theirs)
+    assert ours.recv(timeout=PATIENCE_SECONDS) == "gets"
+    consumer.kill()
+    consumer.join()
+    queue.put("item")
+    assert queue.get(True, PATIENCE_SECONDS) == "item"
 
 
 def test_proxies_work_after_a_plain_fork(manager: Any, children: Children) -> None:

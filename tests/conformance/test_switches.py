@@ -138,12 +138,13 @@ def test_freeze_support_does_nothing_in_the_main_program() -> None:
 
 FROZEN = """
 import sys
-import interproc, interproc.spawn
+import interproc
 def child(conn):
     conn.send("from the child")
 if __name__ == "__main__":
-    interproc.spawn.freeze_support()
-    sys.executable, sys.frozen = sys.argv[1], True
+    sys.frozen = True
+    interproc.freeze_support()
+    sys.executable = sys.argv[1]
     interproc.set_executable(sys.executable)
     context = interproc.get_context("spawn")
     ours, theirs = context.Pipe()

@@ -1,4 +1,6 @@
-"""The same names on threads: the standard library's own implementation, but for the pool."""
+"""The same names on threads: the standard library's own implementation, but for `Pool`."""
+
+from __future__ import annotations
 
 import multiprocessing.dummy
 from multiprocessing.dummy import (
@@ -32,19 +34,19 @@ if TYPE_CHECKING:
 
     from interproc.pool import ThreadPool
 
-_standard: Any = multiprocessing.dummy  # typeshed leaves these out
-dict = _standard.dict
-list = _standard.list
-
 
 def Pool(
-    processes: "int | None" = None, initializer: "Callable[..., object] | None" = None, initargs: "Iterable[Any]" = ()
-) -> "ThreadPool":
-    """Makes a pool of threads: see `interproc.pool.ThreadPool`."""
+    processes: int | None = None, initializer: Callable[..., object] | None = None, initargs: Iterable[Any] = ()
+) -> ThreadPool:
+    """Makes a pool of worker threads: see `interproc.pool.ThreadPool`."""
     from interproc.pool import ThreadPool
 
     return ThreadPool(processes, initializer, initargs)
 
+
+_standard: Any = multiprocessing.dummy  # typeshed leaves these out
+dict = _standard.dict
+list = _standard.list
 
 __all__ = [
     "Array",

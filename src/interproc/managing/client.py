@@ -25,6 +25,7 @@ from interproc.connection import Client as connect
 from interproc.connection import Connection
 from interproc.managing.changes import ChangesSeen
 from interproc.managing.errors import ManagerDied
+from interproc.util import Finalize
 
 Address = Any
 Reply = tuple[str, Any]
@@ -35,6 +36,7 @@ dispatch = _standard.dispatch
 
 _LOST = (FileNotFoundError, ConnectionError, EOFError)
 _NOTHING: Mapping[str, Any] = {}
+_LATE = -100  # after whatever else a process does with the manager at its end
 _MEMORY_FDS = 1
 _PIPE_FDS = 3
 
@@ -78,6 +80,7 @@ class Client:
         except BaseException:
             self._introduction.close()
             raise
+        self._say_goodbye = Finalize(self, _say_goodbye, (self._introduction,), exitpriority=_LATE)
 
     def _introduce(self) -> int:
         offer = memory_offer(self._introduction)
@@ -160,6 +163,7 @@ class Client:
             with suppress(IndexError):
                 while True:
                     idle.pop().close()
+        self._say_goodbye()
         self._introduction.close()
         self._changes = None
 
@@ -355,6 +359,12 @@ class _Received:
 
     def detach(self) -> int:
         return self._fd
+
+
+def _say_goodbye(introduction: Any) -> None:
+    """Lets the manager know that this process ends in an orderly way, and leaves locked what it has locked."""
+    with suppress(OSError):
+        introduction.send(None)
 
 
 def _ask(connection: Any, name: str, *args: Any) -> Reply:

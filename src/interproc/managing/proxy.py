@@ -7,11 +7,13 @@ serializer is XML-RPC.
 from __future__ import annotations
 
 import multiprocessing.managers
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from multiprocessing.process import current_process
 from typing import Any
 
+from interproc.errors import AbandonedWarning
 from interproc.managing.client import Client, NotOurs, clients, error_of, result_of
 from interproc.managing.live import Live, wrap
 from interproc.util import Finalize
@@ -19,6 +21,7 @@ from interproc.util import Finalize
 _standard: Any = multiprocessing.managers  # typeshed leaves much of it out
 _Standard: Any = multiprocessing.managers.BaseProxy
 RebuildProxy = _standard.RebuildProxy
+_ABANDONED = "process {pid} was killed while it held this manager's lock; what it guards may be half changed"
 
 
 class BaseProxy(_Standard):  # type: ignore[misc]
@@ -80,6 +83,10 @@ class BaseProxy(_Standard):  # type: ignore[misc]
             return wrap(client, self._authkey, *result)
         if kind == "#PROXY":
             return self._make_proxy(client, *result)
+        if kind == "#ABANDONED":
+            result, pid = result
+            warnings.warn(_ABANDONED.format(pid=pid), AbandonedWarning, stacklevel=3)
+            return result
         try:
             raise error_of(kind, result)
         finally:

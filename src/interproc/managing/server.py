@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import multiprocessing.managers
 import os
+import queue
 import sys
 import threading
 import traceback
-from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from itertools import count
@@ -26,6 +26,7 @@ from interproc.connection import Pipe
 from interproc.handshake import HandshakeFailed
 from interproc.managing.changes import Changes, place_of
 from interproc.managing.client import Reply, authentication_string, memory_offer, send_fds
+from interproc.managing.holdings import Holdings, Peer
 from interproc.managing.referents import KINDS, Shape, holds, lent_elements, method_of, place_of_element, shape_of
 from interproc.state import state
 
@@ -41,23 +42,6 @@ _SERVED = "#SERVED"  # the result of a request that was answered while it was se
 _NOTHING: Mapping[str, Any] = {}
 _Standard: Any = multiprocessing.managers.Server
 _RLock = type(threading.RLock())
-
-
-class Peer:
-    """What one client process holds here.
-
-    Attributes:
-        is_this: Whether it is the server's own process.
-        lock: Guards what follows.
-        references: How many proxies it has for each shared object.
-        loans: The loans that it has not given back.
-    """
-
-    def __init__(self, is_this: bool) -> None:
-        self.is_this = is_this
-        self.lock = threading.Lock()
-        self.references: Counter[str] = Counter()
-        self.loans: set[int] = set()
 
 
 class Loan:
@@ -103,6 +87,7 @@ class Server(_Standard):  # type: ignore[misc]
         self.stop_event = threading.Event()
         self._changes = Changes()
         self._peers: dict[bytes, Peer] = {}
+        self._holdings = Holdings()
         self._loans: dict[int, Loan] = {}
         self._numbers = count(1)
 
@@ -157,16 +142,20 @@ class Server(_Standard):  # type: ignore[misc]
     def introduce(self, c: Any, name: bytes, pid: int, offer: object) -> str:
         """Keeps a client process's first connection, and forgets the client when that ends."""
         shares_memory = offer is not None and offer == memory_offer(c)
-        self._peers[name] = Peer(is_this=shares_memory and pid == os.getpid())
+        peer = self._peers[name] = Peer(pid, is_this=shares_memory and pid == os.getpid())
+        was_killed = True
         try:
             c.send(("#RETURN", (os.getpid(), shares_memory)))
             if shares_memory:
                 send_fds(c, [self._changes.fd])
-            c.recv()
+            while True:
+                c.recv()  # its good-bye
+                was_killed = False
         except (EOFError, OSError):
             pass
         finally:
-            self._forget(self._peers.pop(name))
+            del self._peers[name]
+            self._forget(peer, was_killed)
         return _SERVED
 
     def open_session(self, c: Any, name: bytes, thread_name: str, wants_memory: bool) -> str:
@@ -210,6 +199,7 @@ class Server(_Standard):  # type: ignore[misc]
         """Answers requests until the session ends. Without a peer, in the standard library's manner."""
         receive, send = session.recv, session.send
         while not self.stop_event.is_set():
+            request: Any
             try:
                 request = receive()
             except EOFError:
@@ -217,24 +207,34 @@ class Server(_Standard):  # type: ignore[misc]
             except Exception:  # an argument cannot be made anew here, unless the session is lost and send fails too
                 kind: str = "#TRACEBACK"
                 result: Any = traceback.format_exc()
+                ident, name = None, ""
             else:
-                if peer is None:
-                    kind, result = self._answer(None, *request)
-                elif type(request) is tuple:  # the short form, which needs no pickle for the most part
-                    kind, result = self._answer(peer, request[0], request[1], request[2:])
-                else:
-                    kind, result = self._answer(peer, *request)
+                if (
+                    peer is not None and type(request) is tuple
+                ):  # the short form, which needs no pickle for the most part
+                    request = request[0], request[1], request[2:]
+                kind, result = self._answer(peer, *request)
+                ident, name = request[:2]
                 del request
             if kind == "#ERROR" and peer is not None:
                 result = outcomes.pack(result, with_traceback=_says_something(result.__traceback__))
             try:
                 send((kind, result))
             except OSError:
+                self._take_back(ident, name, kind, result)
                 break
             except Exception:
                 send(("#UNSERIALIZABLE", traceback.format_exc()))
             del result
         self._release_locks()
+
+    def _take_back(self, ident: Any, name: str, kind: str, result: Any) -> None:
+        """Puts an item back into its queue that was got for a client that ended while it waited."""
+        obj = self.id_to_obj[ident][0] if ident in self.id_to_obj else None
+        if kind == "#RETURN" and name in ("get", "get_nowait") and type(obj) is queue.Queue:
+            with obj.mutex:
+                obj.queue.appendleft(result)
+                obj.not_empty.notify()
 
     def _answer(
         self,
@@ -289,6 +289,9 @@ class Server(_Standard):  # type: ignore[misc]
         kind = KINDS.get(type(obj))
         try:
             if kind is None:
+                held = None if peer is None else self._holdings.call(peer, ident, obj, name, args, kwds)
+                if held is not None:
+                    return ("#RETURN", held[0]) if held[1] is None else ("#ABANDONED", held)
                 result, seen = method(*args, **kwds), 0
             elif name in kind.reads:
                 seen = self._changes.number(place_of(ident))
@@ -379,7 +382,8 @@ class Server(_Standard):  # type: ignore[misc]
             peer.references[held] -= 1
         self.decref(None, held)
 
-    def _forget(self, peer: Peer) -> None:
+    def _forget(self, peer: Peer, was_killed: bool) -> None:
+        self._holdings.forget(peer, was_killed, lambda ident: self.id_to_obj.get(ident, (None,))[0])
         for held in [*peer.loans, *peer.references.elements()]:
             self._drop(peer, held)
 

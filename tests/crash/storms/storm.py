@@ -16,7 +16,7 @@ from tests.contexts import PATIENCE_SECONDS
 from tests.waiting_for import until
 
 SEED = int(os.environ.get("INTERPROC_STORM_SEED") or random.SystemRandom().randrange(1 << 32))
-SECONDS = float(os.environ.get("INTERPROC_STORM_SECONDS") or 2)
+SECONDS = float(os.environ.get("INTERPROC_STORM_SECONDS") or 0.3)
 STOPPED_SHARE = 0.25  # of what befalls a process is a stop
 LONGEST_STOP_SECONDS = 0.3
 
@@ -94,6 +94,13 @@ class Storm:
             assert now - moved_at < PATIENCE_SECONDS, f"nothing moves any more: {self}"
             time.sleep(0.001)
         self._let_continue(float("inf"))
+        # With every consumer killed in the last moments, say, the producers would wait for one for ever, and rightly.
+        until(lambda: self._are_replaced(replace))
+
+    def _are_replaced(self, replace: Callable[[Worker], object]) -> bool:
+        for worker in self._ended():
+            replace(worker)
+        return not any(worker.killed for worker in self.workers)
 
     def calm(self, *roles: str) -> None:
         """Waits until all processes of these roles, or all, have ended, and expects that they ended well."""
