@@ -100,6 +100,12 @@ PyObject* raise(const State& state, Status status, const Fault& fault) {
                             Ref(PyUnicode_FromFormat("%llu objects use this queue or pipe, which is the most there can "
                                                      "be: close it where it is no longer used",
                                                      static_cast<unsigned long long>(fault.expected))));
+    case Status::too_large:
+      PyErr_Format(PyExc_ValueError,
+                   "the message has %llu bytes, and a queue that redelivers keeps at most %llu of one: make it with a "
+                   "larger max_bytes, or put less at once",
+                   static_cast<unsigned long long>(fault.found), static_cast<unsigned long long>(fault.expected));
+      return nullptr;
     case Status::too_many_done:
       PyErr_SetString(PyExc_ValueError, "task_done() called too many times");
       return nullptr;
@@ -121,7 +127,6 @@ PyObject* raise(const State& state, Status status, const Fault& fault) {
     case Status::timed_out:
     case Status::interrupted:
     case Status::lock_busy:
-    case Status::too_large:
     case Status::aborted:
     case Status::not_available:
     case Status::not_owner:

@@ -34,6 +34,7 @@ class Line {
   // Leaves the channel, and drops what was left over.
   void leave();
   Channel* channel() const { return channel_.get(); }  // nullptr before join and after leave
+  std::shared_ptr<Channel> share_channel() const { return channel_; }
   void wake_all();
   void drop_leftover() { leftover_.drop(); }
   // Keeps an armed doorbell readable as long as something is left over.

@@ -112,6 +112,11 @@ PyObject* get_maxsize(PyObject* self, void*) {
   return stay ? PyLong_FromUnsignedLongLong(as_queue(self)->line.channel()->max_items()) : raise_closed(self);
 }
 
+PyObject* get_redelivered(PyObject* self, void*) {
+  QueueStay stay(as_queue(self));
+  return stay ? PyLong_FromUnsignedLong(as_queue(self)->line.channel()->deliveries()) : raise_closed(self);
+}
+
 PyObject* get_segment(PyObject* self, void*) {
   return as_queue(self)->segment != nullptr ? Py_NewRef(as_queue(self)->segment) : raise_closed(self);
 }
@@ -130,12 +135,28 @@ PyObject* create(PyTypeObject* type, PyObject*, PyObject*) {
   return self;
 }
 
+// What is delivered too often goes to another queue.
+bool bury_in(const State& state, QueueObject* queue, PyObject* dead_letters) {
+  if (!PyObject_TypeCheck(dead_letters, state.queue_type)) {
+    PyErr_Format(PyExc_TypeError, "dead_letters must be a queue of interproc, not %R", dead_letters);
+    return false;
+  }
+  QueueStay stay(as_queue(dead_letters));
+  if (!stay) {
+    raise_closed(dead_letters);
+    return false;
+  }
+  queue->line.channel()->bury_in(as_queue(dead_letters)->line.share_channel());
+  return true;
+}
+
 int initialise(PyObject* self, PyObject* arguments, PyObject* keywords) {
-  static const char* names[] = {"segment", "channel", nullptr};
+  static const char* names[] = {"segment", "channel", "dead_letters", nullptr};
   PyObject* segment_object = nullptr;
+  PyObject* dead_letters = Py_None;
   std::uint64_t index = 0;
-  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|O&:QueueBase", const_cast<char**>(names), &segment_object,
-                                   to_uint64, &index)) {
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|O&O:QueueBase", const_cast<char**>(names), &segment_object,
+                                   to_uint64, &index, &dead_letters)) {
     return -1;
   }
   QueueObject* queue = as_queue(self);
@@ -145,6 +166,7 @@ int initialise(PyObject* self, PyObject* arguments, PyObject* keywords) {
   if (segment == nullptr) return -1;
   queue->line.open(state, self, look, Hook::Full, Hook::Empty);
   if (!queue->line.join(std::move(segment), index)) return -1;
+  if (dead_letters != Py_None && !bury_in(*state, queue, dead_letters)) return -1;
   queue->state = state;
   queue->segment = Py_NewRef(segment_object);
   queue->index = static_cast<std::uint32_t>(index);
@@ -207,6 +229,9 @@ PyGetSetDef properties[] = {
     {"closed", get_closed, nullptr, "True once this object is closed; others and other processes may go on.", nullptr},
     {"is_shut_down", get_is_shut_down, nullptr, "True once shutdown() was called, in any process.", nullptr},
     {"maxsize", get_maxsize, nullptr, "How many objects it holds before put() blocks; 0 for no limit.", nullptr},
+    {"redelivered", get_redelivered, nullptr,
+     "How often the object that this thread took last, and has not acknowledged, was delivered to others before.",
+     nullptr},
     {"segment", get_segment, nullptr, "The shared memory it lies in.", nullptr},
     {"channel", get_channel, nullptr, "Which of the segment's channels it is.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},

@@ -75,12 +75,17 @@ inline constexpr const char* full = PyDoc_STR(
 inline constexpr const char* task_done = PyDoc_STR(
     "task_done($self, /)\n--\n\n"
     "Says that an object that was taken has been worked on; see join().\n\n"
+    "Where the queue redelivers, it acknowledges one: what this thread took longest ago, and where it has taken\n"
+    "nothing, what this process did.\n\n"
     "Raises:\n"
-    "    ValueError: Called more often than objects were put.");
+    "    ValueError: Called more often than objects were put, or where the queue redelivers than this process\n"
+    "        has taken.");
 
 inline constexpr const char* join = PyDoc_STR(
     "join($self, /, timeout=None)\n--\n\n"
     "Blocks until task_done() was called for every object that was put, or the timeout (seconds) has passed.\n\n"
+    "What a consumer took that ended before its task_done() counts as done in a JoinableQueue, and comes again\n"
+    "where the queue redelivers. That a process was killed is seen within one to two seconds.\n\n"
     "Returns:\n"
     "    Whether all is done.");
 

@@ -45,6 +45,11 @@ bool Arena::can_hold(const Wanted& wanted) const {
   return class_bytes(size_class_of(wanted.payload_bytes + sizeof(BlockHeader))) + 2 * chunk_bytes <= limit;
 }
 
+std::uint64_t Arena::most_bytes() const {
+  std::uint32_t size_class = size_class_of(most_kept_bytes() - 2 * chunk_bytes + 1) - 1;
+  return class_bytes(size_class) - sizeof(BlockHeader);
+}
+
 bool Arena::has_room(std::uint64_t bytes, bool in_place) const {
   const ChannelControl& control = *memory_.control;
   std::uint64_t used = control.arena_used + bytes + std::uint64_t{control.chunks_used} * chunk_bytes;
@@ -169,8 +174,13 @@ void Arena::free(std::uint64_t block) {
   auto [header, size_class] = look_up(block, 0);
   if (header == nullptr || header->owner == owner_none) return;
   std::uint64_t bytes = class_bytes(size_class);
+  bool is_orphan = header->owner == owner_queued;
   header->owner = owner_none;
   header->co_owner = owner_none;
+  if (header->flags & block_leased) {
+    header->flags &= ~block_leased;
+    count_out(is_orphan);
+  }
   if (header->flags & block_unbacked)
     control.arena_backed = std::min(control.arena_backed, block + sizeof(BlockHeader));
   if (header->flags & block_taken) {
@@ -199,6 +209,46 @@ bool Arena::take(std::uint64_t block, std::uint32_t token) {
   control.blocks_taken++;
   control.counters.most_taken_bytes = std::max(control.counters.most_taken_bytes, control.arena_taken);
   return control.arena_taken <= most_kept_bytes();
+}
+
+void Arena::lease(std::uint64_t block, std::uint32_t token, const Slot& slot) {
+  BlockHeader* header = find(block, 0);
+  if (header == nullptr) return;
+  header->deliveries = slot.deliveries;
+  header->codec = slot.codec;
+  header->flags |= block_leased;
+  header->owner = token;
+  memory_.control->leases++;
+}
+
+void Arena::end_lease(BlockHeader* header) {
+  header->flags &= ~block_leased;
+  count_out(true);
+}
+
+void Arena::count_out(bool is_orphan) {
+  ChannelControl& control = *memory_.control;
+  if (control.leases > 0) control.leases--;
+  if (is_orphan && control.orphans > 0) control.orphans--;
+}
+
+std::uint32_t Arena::find_orphans(Orphan* latest, std::uint32_t limit) const {
+  std::uint32_t count = 0;
+  std::uint64_t end = std::min(memory_.control->arena_end, memory_.arena_bytes);
+  for (std::uint64_t block = cache_line; block < end;) {
+    auto [header, size_class] = look_up(block, 0);
+    if (header == nullptr) break;
+    if (header->owner == owner_queued && (header->flags & block_leased) != 0) {
+      Orphan found{header->ticket, block};
+      std::uint32_t place = count;
+      while (place > 0 && latest[place - 1].ticket < found.ticket) place--;
+      if (count < limit) count++;
+      for (std::uint32_t i = count; i-- > place + 1;) latest[i] = latest[i - 1];
+      if (place < limit) latest[place] = found;
+    }
+    block += class_bytes(size_class);
+  }
+  return count;
 }
 
 void Arena::hand_over(std::uint32_t from, std::uint32_t to) {
@@ -255,6 +305,8 @@ void Arena::start_again() {
   control.arena_used = 0;
   control.arena_taken = 0;
   control.blocks_taken = 0;
+  control.leases = 0;
+  control.orphans = 0;
   if (control.arena_touched > memory_.warm_bytes) [[unlikely]]
     plan_trim();
   control.arena_end = cache_line;
@@ -287,14 +339,22 @@ void Arena::begin_rebuild() {
   control.arena_taken = 0;
   control.blocks_used = 0;
   control.blocks_taken = 0;
+  control.leases = 0;
+  control.orphans = 0;
 }
 
-void Arena::keep(std::uint64_t bytes, std::uint32_t flags) {
-  memory_.control->arena_used += bytes;
-  memory_.control->blocks_used++;
-  if ((flags & block_taken) == 0) return;
-  memory_.control->arena_taken += bytes;
-  memory_.control->blocks_taken++;
+void Arena::keep(std::uint64_t bytes, const BlockHeader& header) {
+  ChannelControl& control = *memory_.control;
+  control.arena_used += bytes;
+  control.blocks_used++;
+  if (header.flags & block_taken) {
+    control.arena_taken += bytes;
+    control.blocks_taken++;
+  }
+  if (header.flags & block_leased) {
+    control.leases++;
+    if (header.owner == owner_queued) control.orphans++;
+  }
 }
 
 void Arena::drop(std::uint64_t block, BlockHeader& header, std::uint32_t size_class) {

@@ -5,7 +5,7 @@
 // Whenever nothing is alive the arena starts again from its beginning: no fragment outlives a quiet moment.
 //
 // A block is alive iff its owner is a living participant, or its owner is `owner_queued` and the slot at its ticket is
-// committed and names it, or its co-owner is a living participant (a stream's producer). The lists are never trusted
+// committed and names it, or its co-owner is a living participant (a stream's producer), or it is leased. The lists are never trusted
 // after a death: rebuild() walks all headers and decides by that rule. Payloads are written outside the lock.
 //
 // Every function: lock held, unless it says otherwise. A block is named by the offset of its header.
@@ -41,6 +41,9 @@ class Arena {
   // Whether a payload of this size can be a block here, whatever receivers keep: at most half of all memory.
   bool can_hold(const Wanted& wanted) const;
 
+  // The most that can be a block here.
+  std::uint64_t most_bytes() const;
+
   // A block owned by `token`. `*unbacked`: call back() before writing. ok, full (memory limit), bad_segment, out_of_memory.
   Status allocate(const Wanted& wanted, std::uint32_t token, std::uint64_t* block, bool* unbacked, Fault* fault);
   // Reserves the pages; then note_backed(). Also without the lock. out_of_memory: free the block.
@@ -54,6 +57,18 @@ class Arena {
   bool take(std::uint64_t block, std::uint32_t token);
   // The blocks that `from` has taken are `to`'s.
   void hand_over(std::uint32_t from, std::uint32_t to);
+  // The message in this block, out of the line, is `token`'s until it is freed; should `token` end before, it comes again.
+  void lease(std::uint64_t block, std::uint32_t token, const Slot& slot);
+  // A leased block whose consumer has ended.
+  struct Orphan {
+    std::uint64_t ticket;
+    std::uint64_t block;
+  };
+  // The orphans that were put last, at most `limit`, last first. Returns how many.
+  std::uint32_t find_orphans(Orphan* latest, std::uint32_t limit) const;
+  // The block is back in the line.
+  void end_lease(BlockHeader* header);
+
   // For a stream's block, which two sides keep alive: one lets go; freed when the other has, too.
   void drop_owner(std::uint64_t block);
   void drop_co_owner(std::uint64_t block);
@@ -89,10 +104,13 @@ class Arena {
       if (header->co_owner != owner_none && is_dead(header->co_owner)) header->co_owner = owner_none;
       bool queued = names(ring, block, *header);
       bool owned = header->owner != owner_none && header->owner != owner_queued && !is_dead(header->owner);
-      if (queued && !owned) header->owner = owner_queued;
-      if (queued || owned || header->co_owner != owner_none) {
+      // What a consumer had on lease is nobody's now, and waits to be put back into the line.
+      bool leased = !queued && header->owner != owner_none && (header->flags & block_leased) != 0;
+      if (!leased) header->flags &= ~block_leased;
+      if ((queued || leased) && !owned) header->owner = owner_queued;
+      if (queued || owned || leased || header->co_owner != owner_none) {
         if (!owned) header->flags &= ~block_taken;
-        keep(bytes, header->flags);
+        keep(bytes, *header);
       } else {
         drop(block, *header, size_class);
       }
@@ -116,8 +134,9 @@ class Arena {
   Status extend(std::uint32_t size_class, std::uint64_t payload_bytes, std::uint64_t* block, bool* unbacked,
                 Fault* fault);
   std::uint64_t pop_free(std::uint32_t size_class);
+  void count_out(bool is_orphan);
   void begin_rebuild();
-  void keep(std::uint64_t bytes, std::uint32_t flags);
+  void keep(std::uint64_t bytes, const BlockHeader& header);
   void drop(std::uint64_t block, BlockHeader& header, std::uint32_t size_class);
   void end_rebuild();
   void start_again();

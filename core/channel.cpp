@@ -1,9 +1,11 @@
-// The channel's membership, lock, sleep and repair. Putting, taking and streams: channel_put.cpp, channel_get.cpp,
-// channel_stream.cpp.
+// The channel's membership, lock, sleep and repair. Putting, taking, streams and tasks: channel_put.cpp, channel_get.cpp,
+// channel_stream.cpp, channel_tasks.cpp.
 #include "channel.hpp"
 
 #include <algorithm>
+#include <new>
 
+#include "attempt.hpp"
 #include "participants.hpp"
 #include "platform/platform.hpp"
 
@@ -25,6 +27,9 @@ constexpr std::uint64_t sweep_pause_ns = 1'000'000'000;
 
 Channel::Channel(std::shared_ptr<Segment> segment, std::uint32_t index) : segment_(std::move(segment)) {
   opened_ = check_channel(*segment_, index, &memory_, &open_fault_);
+  if (memory_.tasks != TaskPolicy::redeliver || opened_ != Status::ok) return;
+  leases_.reset(new (std::nothrow) Leases());
+  if (leases_ == nullptr) opened_ = out_of_memory(&open_fault_);
 }
 
 Status Channel::check(Fault* fault) const {
@@ -39,7 +44,10 @@ Channel::~Channel() {
   if (enter(true, &ignored) != Status::ok) return;
   std::uint32_t me = token();
   forget_participants(&me, 1);
+  bool tasks_ended = memory_.tasks != TaskPolicy::uncounted;
+  if (tasks_ended) restart_all();
   leave();
+  if (tasks_ended) wake_sleepers();
   free_participant(memory_.participants, me);
 }
 
@@ -54,8 +62,11 @@ void Channel::leave_views() {
   arena_.hand_over(old, kept);
   membership_.store((mine >> token_bits) << token_bits | kept, std::memory_order_release);
   forget_participants(&old, 1);
+  bool tasks_ended = memory_.tasks != TaskPolicy::uncounted;
+  if (tasks_ended) restart_all();
   doorbell_.close();
   leave();
+  if (tasks_ended) wake_sleepers();
   free_participant(memory_.participants, old);
 }
 
@@ -74,6 +85,16 @@ Status Channel::become_participant(std::uint64_t epoch, Fault* fault) {
     return status;
   }
   given_back_.store(no_block, std::memory_order_relaxed);  // after a fork: those are the parent's
+  if (leases_ != nullptr &&
+      old != 0) {  // so are these; they stay behind, for a thread of the parent may be changing them
+    std::unique_ptr<Leases> own(new (std::nothrow) Leases());
+    if (own == nullptr) {
+      free_participant(memory_.participants, token);
+      return out_of_memory(fault);
+    }
+    static_cast<void>(leases_.release());
+    leases_ = std::move(own);
+  }
   std::uint64_t mine = (epoch << token_bits) | token;
   if (!membership_.compare_exchange_strong(old, mine, std::memory_order_acq_rel)) {
     free_participant(memory_.participants, token);  // another thread was faster
@@ -84,12 +105,16 @@ Status Channel::become_participant(std::uint64_t epoch, Fault* fault) {
   return Status::ok;
 }
 
-Status Channel::enter(bool may_wait, Fault* fault) {
+Status Channel::be_participant(Fault* fault) {
   std::uint64_t epoch = platform::process_epoch();
-  if ((membership_.load(std::memory_order_acquire) >> token_bits) != epoch) [[unlikely]] {
-    Status status = become_participant(epoch, fault);
-    if (status != Status::ok) return status;
-  }
+  if ((membership_.load(std::memory_order_acquire) >> token_bits) == epoch) [[likely]]
+    return Status::ok;
+  return become_participant(epoch, fault);
+}
+
+Status Channel::enter(bool may_wait, Fault* fault) {
+  Status status = be_participant(fault);
+  if (status != Status::ok) return status;
   switch (lock().acquire(token(), may_wait)) {
     case Lock::Acquired::busy:
       return Status::lock_busy;
@@ -127,9 +152,11 @@ void Channel::take_given_back() {
 void Channel::recover() {
   ChannelControl& control = *memory_.control;
   ring_.rebuild();
+  settle_all();
   auto is_dead = [this](std::uint32_t token) { return !token_is_alive(memory_.participants, token); };
   arena_.rebuild(ring_, is_dead);
   if (control.shutdown.load(std::memory_order_relaxed) == 2) drop_items();
+  requeue();
   doorbell_.repair();
   control.counters.recoveries++;
   restart_all();
@@ -144,7 +171,11 @@ void Channel::forget_participants(const std::uint32_t* dead, std::uint32_t count
     return std::find(dead, dead + count, token) != dead + count ||
            find_participant(memory_.participants, token) == nullptr;
   };
+  if (memory_.tasks == TaskPolicy::count) {
+    for (std::uint32_t i = 0; i < count; i++) fail_tasks(dead[i]);
+  }
   arena_.rebuild(ring_, is_dead);
+  requeue();
   for (std::uint32_t i = 0; i < count; i++) {
     if (Participant* entry = find_participant(memory_.participants, dead[i]); entry != nullptr) entry->doorbell_fd = -1;
   }
@@ -160,23 +191,33 @@ void Channel::sweep() {
   forget_participants(dead, count);
   for (std::uint32_t i = 0; i < count; i++) free_participant(memory_.participants, dead[i]);
   memory_.control->counters.sweeps++;
-  space().restart();
+  bool tasks_ended = memory_.tasks != TaskPolicy::uncounted;
+  tasks_ended ? restart_all() : space().restart();
   leave();
-  space().wake_all();
+  tasks_ended ? wake_sleepers() : space().wake_all();
 }
 
-void Channel::keep_house() {
+void Channel::sweep_if_due() {
   std::uint64_t now_ns = platform::monotonic_ns();
   std::uint64_t swept_ns = memory_.control->swept_ns.load(std::memory_order_relaxed);
   bool due = now_ns - swept_ns > sweep_pause_ns;
   if (due && memory_.control->swept_ns.compare_exchange_strong(swept_ns, now_ns, std::memory_order_relaxed)) sweep();
+}
+
+void Channel::keep_house() {
+  sweep_if_due();
   for (bool more = true; more;) {
     Fault ignored;
     if (enter(true, &ignored) != Status::ok) return;
+    std::uint64_t orphans = memory_.control->orphans;
+    if (orphans > 0) requeue();
+    bool came_back = memory_.control->orphans != orphans;
+    if (came_back) items().restart();
     more = arena_.trim(memory_.warm_bytes);
     ring_.trim(idle_chunks);
     more = more || memory_.control->warm_chunk_count > idle_chunks;
     leave();
+    if (came_back) items().wake_all();
   }
 }
 
@@ -253,65 +294,6 @@ bool Channel::is_full() const { return memory_.max_items != 0 && size() >= memor
 
 std::uint64_t Channel::max_items() const { return memory_.max_items; }
 
-Status Channel::task_done(Fault* fault) {
-  Status status = enter(true, fault);
-  if (status != Status::ok) return status;
-  ChannelControl& control = *memory_.control;
-  std::uint64_t tail = control.tail.load(std::memory_order_relaxed);
-  if (is_finished()) {
-    leave();
-    *fault = Fault{0, "task_done", tail + 1, tail};
-    return Status::too_many_done;
-  }
-  bool all = count_as_done();
-  leave();
-  if (all) finished().wake_all();
-  return Status::ok;
-}
-
-// Lock held. Whether everything that was put has been worked on, or dropped. What shutdown dropped is counted by `head`
-// alone, so that a death in the middle cannot count a message twice.
-bool Channel::is_finished() const {
-  const ChannelControl& control = *memory_.control;
-  std::uint64_t done = control.done.load(std::memory_order_relaxed);
-  if (control.shutdown.load(std::memory_order_relaxed) == 2) {
-    done += control.head.load(std::memory_order_relaxed) - control.dropped_from;
-  }
-  return done >= control.tail.load(std::memory_order_relaxed);
-}
-
-// Lock held. One message was worked on, or will reach nobody; true if join() callers must be woken after the unlock.
-bool Channel::count_as_done() {
-  if (is_finished()) return false;
-  memory_.control->done.fetch_add(1, std::memory_order_relaxed);
-  if (!is_finished()) return false;
-  finished().restart();
-  return true;
-}
-
-Status Channel::join(Wait wait, Fault* fault) {
-  for (;;) {
-    Status status = enter(true, fault);
-    if (status != Status::ok) return status;
-    bool all = is_finished();
-    if (all || wait.deadline_ns == 0) {
-      leave();
-      return all ? Status::ok : Status::timed_out;
-    }
-    Registration mine = finished().enter();
-    leave();
-    status = doze(finished(), mine, wait.deadline_ns, fault);
-    if (status == Status::ok) continue;
-    if (status != Status::interrupted) return status;
-    // Whoever finishes the last task restarts the event word, like wake_all(): look once more.
-    status = enter(true, fault);
-    if (status != Status::ok) return status;
-    all = is_finished();
-    leave();
-    return all ? Status::ok : Status::interrupted;
-  }
-}
-
 Status Channel::shut_down(bool immediate, Fault* fault) {
   Status status = enter(true, fault);
   if (status != Status::ok) return status;
@@ -340,7 +322,8 @@ void Channel::drop_items() {
     Fault ignored;
     Status status = read_slot(head, &dropped, nullptr, 0, &emptied_block, &ignored);
     ring_.release(head + 1);
-    if (status != Status::ok || dropped.block == no_block) continue;
+    if (status == Status::ok && dropped.lease != no_block) arena_.free(dropped.lease);
+    if (status != Status::ok || dropped.block == no_block || dropped.lease != no_block) continue;
     if (dropped.stream) end_stream(dropped.block, StreamState::finished);
     arena_.drop_owner(dropped.block);
   }
@@ -361,6 +344,7 @@ Channel::Statistics Channel::statistics(Fault* fault) {
   result.chunks_used = control.chunks_used;
   result.taken_bytes = control.arena_taken;
   result.blocks_taken = control.blocks_taken;
+  result.leases = control.leases;
   Claim claim;
   for (std::uint32_t place = 0; next_participant(memory_.participants, &place, &claim); place++) result.participants++;
   leave();

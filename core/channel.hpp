@@ -18,6 +18,7 @@
 #include "doorbell.hpp"
 #include "event_word.hpp"
 #include "layout.hpp"
+#include "leases.hpp"
 #include "lock.hpp"
 #include "ring.hpp"
 #include "segment.hpp"
@@ -50,7 +51,9 @@ struct Received {
   std::uint64_t length = 0;
   const std::uint8_t* data = nullptr;
   std::uint64_t block = no_block;
-  bool may_keep = false;  // the block, for as long as the receiver likes; else only for moments
+  std::uint64_t lease = no_block;  // the block that keeps it until task_done(), where the channel redelivers
+  std::uint32_t deliveries = 0;    // before this one
+  bool may_keep = false;           // the block, for as long as the receiver likes; else only for moments
 };
 
 inline constexpr std::uint64_t no_deadline = UINT64_MAX;
@@ -125,15 +128,21 @@ class Channel : public std::enable_shared_from_this<Channel> {
   bool is_full() const;
   std::uint64_t max_items() const;
   bool is_shut_down() const { return memory_.control->shutdown.load(std::memory_order_relaxed) != 0; }
+  // Done is: what was put longest ago; where the channel redelivers, what this thread took longest ago, else this process.
   Status task_done(Fault* fault);        // ok, too_many_done
   Status join(Wait wait, Fault* fault);  // ok, timed_out, interrupted
   Status shut_down(bool immediate, Fault* fault);
+  // How often the message that this thread took last, and has not done, was delivered before.
+  std::uint32_t deliveries() const;
+  // Where what was delivered max_deliveries times goes. Call it before anything is taken.
+  void bury_in(std::shared_ptr<Channel> dead_letters);
   // Makes every sleeper of every process return `interrupted` once.
   void wake_all();
   struct Statistics {
     Counters counters;
     std::uint64_t items, max_items, bytes_used, max_bytes, resident_bytes, blocks_used, chunks_used;
     std::uint64_t taken_bytes, blocks_taken;  // in the hands of receivers, views included
+    std::uint64_t leases;                     // taken and to be acknowledged
     std::uint64_t participants, spins, spin_hits;
   };
   Statistics statistics(Fault* fault);
@@ -156,6 +165,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   // ok, lock_busy, too_many_participants.
   Status enter(bool may_wait, Fault* fault);
   void leave() { lock().release(); }
+  Status be_participant(Fault* fault);
   Status become_participant(std::uint64_t epoch, Fault* fault);
   std::uint32_t token() const;
 
@@ -166,6 +176,18 @@ class Channel : public std::enable_shared_from_this<Channel> {
   void take_given_back();
   void restart_all();  // forgets all sleepers; wake_sleepers() then
   bool count_as_done();
+  bool has_just_finished();
+  bool finish_task();
+  bool finish_tasks(Participant& who, std::uint64_t count, std::int64_t tasks);
+  void fail_tasks(std::uint32_t token);
+  void note_change(Participant& who, std::int64_t tasks, std::uint64_t head, std::uint64_t done);
+  void settle(Participant& who);
+  void settle_all();
+  Participant& own_place() const;
+  void release_slots(std::uint64_t head, std::size_t taken);
+  void requeue();
+  bool put_back(std::uint64_t block);
+  bool others_have_leases() const;
   Status room_at(std::uint64_t position, Fault* fault);
   Status write_slot(const Message& message, std::uint64_t position, Fault* fault);
   Status fill_slot(std::uint64_t position, SlotKind kind, const Message& message, std::uint64_t block, Fault* fault);
@@ -184,11 +206,18 @@ class Channel : public std::enable_shared_from_this<Channel> {
   Status place_small(const Message* messages, std::size_t message_count, std::size_t* count, Fault* fault);
   Status take(Received* received, std::size_t limit, std::uint8_t* buffer, std::size_t buffer_bytes, bool wait_for_lock,
               Registration* mine, std::size_t* count, Fault* fault);
+  Status take_some(Received* received, std::size_t limit, std::uint8_t* buffer, std::size_t buffer_bytes,
+                   bool wait_for_lock, Registration* mine, std::size_t* count, Fault* fault);
+  Status take_leases(Received* received, std::size_t limit, std::uint8_t* buffer, std::size_t buffer_bytes,
+                     bool wait_for_lock, Registration* mine, std::size_t* count, Fault* fault);
+  bool bury(const Received& received);
+  Status acknowledge(std::uint64_t block, bool is_buried);
   Status doze(EventWord event, const Registration& mine, std::uint64_t deadline_ns, Fault* fault);
   void wake(EventWord event, std::uint32_t claimed);
   void wake_sleepers();
   void keep_house();  // on a watchdog tick: sweep the dead, give idle memory back
   void sweep();
+  void sweep_if_due();
   Status begin_stream(const Message& message, StreamPut* progress, Registration* mine, Fault* fault);
 
   // Streams. `end_stream` with the lock held, the rest without.
@@ -216,6 +245,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
   Spin put_spin_;
   Spin get_spin_;
   std::atomic<std::uint64_t> membership_{0};         // epoch << 30 | token: this process's, not its parent's
+  std::unique_ptr<Leases> leases_;                   // null unless the channel redelivers
+  std::shared_ptr<Channel> dead_letters_;            // may be null
   std::atomic<std::uint64_t> given_back_{no_block};  // blocks released while the lock was busy, linked by next_free
 };
 

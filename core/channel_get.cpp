@@ -46,6 +46,19 @@ Status Channel::read_slot(std::uint64_t position, Received* received, std::uint8
   }
   received->length = length;
   bool is_small = length <= copy_under_lock_bytes && length <= buffer_bytes;
+  if (leases_ != nullptr && !received->stream) {
+    arena_.lease(block, token(), *slot);
+    received->lease = block;
+    received->deliveries = slot->deliveries;
+    received->data = arena_.payload(block);
+    if (buffer != nullptr && is_small) {
+      memcpy(buffer, received->data, length);
+      received->data = buffer;
+    } else {
+      received->block = block;
+    }
+    return Status::ok;
+  }
   if (!received->stream && buffer != nullptr && is_small) {
     memcpy(buffer, arena_.payload(block), length);
     received->data = buffer;
@@ -82,8 +95,8 @@ std::uint32_t Channel::claim_for_memory() {
 // --- lock not held ---------------------------------------------------------------------------------------------------
 
 // One attempt at 1..limit messages, up to the end of a chunk. When there is none and `mine` is given, registers there.
-Status Channel::take(Received* received, std::size_t limit, std::uint8_t* buffer, std::size_t buffer_bytes,
-                     bool wait_for_lock, Registration* mine, std::size_t* count, Fault* fault) {
+Status Channel::take_some(Received* received, std::size_t limit, std::uint8_t* buffer, std::size_t buffer_bytes,
+                          bool wait_for_lock, Registration* mine, std::size_t* count, Fault* fault) {
   *count = 0;
   Status status = enter(wait_for_lock, fault);
   if (status != Status::ok) return status;
@@ -91,7 +104,7 @@ Status Channel::take(Received* received, std::size_t limit, std::uint8_t* buffer
   std::uint64_t head = control.head.load(std::memory_order_relaxed);
   std::uint64_t tail = control.tail.load(std::memory_order_relaxed);
   if (head >= tail) {
-    status = is_shut_down() ? Status::shut_down : Status::empty;
+    status = is_shut_down() && !others_have_leases() ? Status::shut_down : Status::empty;
     if (status == Status::empty) {
       if (control.armed.load(std::memory_order_relaxed) > 0) doorbell_.clear();
       if (mine != nullptr) {
@@ -125,7 +138,7 @@ Status Channel::take(Received* received, std::size_t limit, std::uint8_t* buffer
   std::uint32_t claimed = 0;
   if (taken > 0) {
     status = Status::ok;
-    ring_.release(head + taken);
+    release_slots(head + taken, taken);
     for (std::size_t i = 0; i < emptied_count; i++) arena_.free(emptied[i]);
     control.counters.gets += taken;
     control.counters.bytes_out += size_bytes;
@@ -135,6 +148,13 @@ Status Channel::take(Received* received, std::size_t limit, std::uint8_t* buffer
   leave();
   wake(space(), claimed);
   return status;
+}
+
+Status Channel::take(Received* received, std::size_t limit, std::uint8_t* buffer, std::size_t buffer_bytes,
+                     bool wait_for_lock, Registration* mine, std::size_t* count, Fault* fault) {
+  if (leases_ == nullptr) [[likely]]
+    return take_some(received, limit, buffer, buffer_bytes, wait_for_lock, mine, count, fault);
+  return take_leases(received, limit, buffer, buffer_bytes, wait_for_lock, mine, count, fault);
 }
 
 Status Channel::try_get(Received* received, std::uint8_t* buffer, std::size_t buffer_bytes, bool wait_for_lock,
@@ -189,6 +209,7 @@ Status Channel::await(Wait wait, Fault* fault) {
 }
 
 void Channel::release(std::uint64_t block) {
+  if (leases_ != nullptr) return;  // it is kept until task_done()
   Fault ignored;
   Status status = enter(false, &ignored);
   if (status == Status::ok && arena_.should_cool(block)) {

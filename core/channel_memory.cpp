@@ -34,6 +34,8 @@ std::uint64_t region_bytes(const ChannelOptions& options, std::uint64_t max_byte
 
 std::uint64_t plan_channel(const ChannelOptions& options, std::uint32_t channel_count, ChannelControl* control) {
   control->max_items = options.max_items;
+  control->tasks = options.tasks;
+  control->max_deliveries = options.max_deliveries;
   control->max_bytes = options.max_bytes != 0 ? options.max_bytes : platform::physical_bytes() / 2;
   control->max_bytes = std::max(control->max_bytes, least_max_bytes);
   control->max_unread_bytes = options.max_unread_bytes != 0 ? options.max_unread_bytes : control->max_bytes;
@@ -83,6 +85,8 @@ Status check_channel(const Segment& segment, std::uint32_t index, ChannelMemory*
   seen.directory_mask = control->directory_mask;
   seen.arena_bytes = control->arena_bytes;
   seen.lock_kind = header.lock_kind;
+  seen.tasks = control->tasks;
+  seen.max_deliveries = control->max_deliveries;
 
   const std::uint64_t directory_entries = std::uint64_t{seen.directory_mask} + 1;
   struct Region {
@@ -111,6 +115,9 @@ Status check_channel(const Segment& segment, std::uint32_t index, ChannelMemory*
   }
   if (seen.arena_bytes < page_bytes) return refuse("size of the arena", seen.arena_bytes, page_bytes);
   if (seen.chunk_count < 2) return refuse("number of chunks", seen.chunk_count, 2);
+  if (seen.tasks > TaskPolicy::redeliver) {
+    return refuse("policy for tasks", static_cast<std::uint64_t>(seen.tasks), 2);
+  }
   if (seen.lock_kind != LockKind::kernel && seen.lock_kind != LockKind::liveness) {
     return refuse("lock kind", static_cast<std::uint64_t>(seen.lock_kind), 1);
   }

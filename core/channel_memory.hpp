@@ -25,6 +25,8 @@ struct ChannelMemory {
   std::uint32_t chunk_count;
   std::uint32_t directory_mask;
   LockKind lock_kind;
+  TaskPolicy tasks;
+  std::uint32_t max_deliveries;
   const Segment* segment;   // for reserving and giving back pages
   std::uint64_t chunks_at;  // offsets in the memfd
   std::uint64_t arena_at;

@@ -44,6 +44,7 @@ Status Channel::fill_slot(std::uint64_t position, SlotKind kind, const Message& 
   if (status != Status::ok) return status;
   slot->kind = kind;
   slot->codec = message.codec;
+  slot->deliveries = 0;
   slot->block = block;
   if (kind == SlotKind::inline_bytes) {
     slot->inline_length = static_cast<std::uint16_t>(message.size_bytes);
@@ -64,7 +65,7 @@ Status Channel::fill_slot(std::uint64_t position, SlotKind kind, const Message& 
 
 // Small messages only: up to copy_under_lock_bytes.
 Status Channel::write_slot(const Message& message, std::uint64_t position, Fault* fault) {
-  if (message.size_bytes <= slot_inline_bytes) {
+  if (message.size_bytes <= slot_inline_bytes && leases_ == nullptr) {
     return fill_slot(position, SlotKind::inline_bytes, message, no_block, fault);
   }
   std::uint64_t block = no_block;

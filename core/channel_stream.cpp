@@ -131,6 +131,10 @@ bool Channel::producer_has_gone(std::uint64_t block) {
 }
 
 Status Channel::put_stream(const Message& message, StreamPut* progress, Wait wait, Fault* fault) {
+  if (leases_ != nullptr) {  // nobody could keep it for another delivery
+    *fault = Fault{0, "put", message.size_bytes, arena_.most_bytes()};
+    return Status::too_large;
+  }
   while (progress->block == no_block) {
     if (wait.deadline_ns == 0) return Status::timed_out;
     Registration mine{};
@@ -196,7 +200,7 @@ void Channel::abort_stream(StreamPut* progress) {
   bool orphaned = is_taken && !token_is_alive(memory_.participants, header->owner);
   if (orphaned) header->owner = owner_none;
   // The dead consumer's slot was for this message, which comes again in another.
-  bool all_done = orphaned && count_as_done();
+  bool all_done = orphaned && memory_.tasks != TaskPolicy::count && count_as_done();
   arena_.drop_co_owner(progress->block);
   std::uint32_t claimed = claim_for_memory();
   *progress = StreamPut{};
@@ -253,7 +257,7 @@ void Channel::finish_stream(const Received& received, bool complete) {
   end_stream(received.block, complete ? StreamState::finished : StreamState::aborted);
   arena_.drop_owner(received.block);
   // Nobody gets a message that did not come whole, so nobody will call task_done() for it.
-  bool all_done = !complete && count_as_done();
+  bool all_done = !complete && finish_task();
   std::uint32_t claimed = claim_for_memory();
   leave();
   wake(space(), claimed);

@@ -15,7 +15,7 @@
 namespace interproc {
 
 inline constexpr std::uint64_t segment_magic = 0x31434f5250544e49;  // "INTPROC1", little endian
-inline constexpr std::uint32_t layout_version = 2;
+inline constexpr std::uint32_t layout_version = 3;
 
 inline constexpr std::size_t page_bytes = 4096;
 inline constexpr std::size_t cache_line = 64;
@@ -37,6 +37,13 @@ static_assert(Shared32::is_always_lock_free && Shared64::is_always_lock_free);
 static_assert(sizeof(Shared32) == 4 && sizeof(Shared64) == 8);
 
 enum class LockKind : std::uint32_t { kernel = 1, liveness = 2 };
+
+// What becomes of the messages that a consumer has taken when it ends before task_done().
+enum class TaskPolicy : std::uint32_t {
+  uncounted = 0,  // nothing
+  count = 1,      // they count as done, and failed, so that join() returns
+  redeliver = 2,  // they come again
+};
 
 enum class SegmentKind : std::uint32_t { channels = 1, sync = 2, heap = 3 };
 
@@ -73,7 +80,13 @@ struct alignas(cache_line) Participant {
   Shared64 claim;            // pid << 32 | generation << 2 | state; writer: CAS
   std::uint64_t image;       // platform::Identity; writer: owner while joining
   std::int32_t doorbell_fd;  // descriptor number in that process, -1 = none; lock
-  std::uint32_t reserved[11];
+  std::uint32_t reserved;
+  // With TaskPolicy::count. The three last: a change of `tasks` that comes true with a store of head or done; see
+  // channel_tasks.cpp.
+  Shared64 tasks;       // taken here less done here, signed; lock
+  Shared64 tasks_then;  // lock
+  Shared64 head_then;   // 0 = no such change; lock
+  Shared64 done_then;   // 0 = no such change; lock
 };
 static_assert(sizeof(Participant) == cache_line);
 
@@ -83,8 +96,8 @@ struct alignas(cache_line) Slot {
   SlotKind kind;
   std::uint8_t codec;
   std::uint16_t inline_length;
-  std::uint32_t reserved;
-  std::uint64_t block;  // offset in the arena + 1 of the block, for kinds block and stream; 0 otherwise
+  std::uint32_t deliveries;  // that the message has behind it
+  std::uint64_t block;       // offset in the arena + 1 of the block, for kinds block and stream; 0 otherwise
   union {
     std::uint8_t bytes[slot_inline_bytes];
     std::uint64_t length;  // payload bytes in the block, or in the whole stream
@@ -98,18 +111,21 @@ inline constexpr std::uint32_t owner_queued = 0xffffffff;  // alive iff slot(tic
 
 struct alignas(cache_line) BlockHeader {
   std::uint32_t size_class;
-  std::uint32_t owner;      // token, owner_none or owner_queued; lock
-  std::uint32_t co_owner;   // token of a stream's producer, else owner_none; lock
-  std::uint32_t flags;      // BlockFlag; lock
-  std::uint64_t next_free;  // block reference, in the free list; lock
-  std::uint64_t ticket;     // position of the slot that names it; lock
-  std::uint64_t length;     // payload bytes; lock
-  std::uint64_t reserved[3];
+  std::uint32_t owner;       // token, owner_none or owner_queued; lock
+  std::uint32_t co_owner;    // token of a stream's producer, else owner_none; lock
+  std::uint32_t flags;       // BlockFlag; lock
+  std::uint64_t next_free;   // block reference, in the free list; lock
+  std::uint64_t ticket;      // position of the slot that names it; lock
+  std::uint64_t length;      // payload bytes; lock
+  std::uint32_t deliveries;  // of a leased message, before this one; lock
+  std::uint32_t codec;       // of a leased message; lock
+  std::uint64_t reserved[2];
 };
 static_assert(sizeof(BlockHeader) == cache_line);
 
 inline constexpr std::uint32_t block_unbacked = 1;  // its pages were given back: reserve them before use
 inline constexpr std::uint32_t block_taken = 2;     // out of the line, and kept by the process that took it
+inline constexpr std::uint32_t block_leased = 4;    // out of the line, and to come again unless it is acknowledged
 
 // The buffer of one message that is larger than the arena lets through in one piece. Lies at the start of a block.
 struct StreamHeader {
@@ -129,6 +145,7 @@ struct Counters {  // all: lock
   std::uint64_t put_waits, get_waits, empty_wakes;
   std::uint64_t blocks_made, streams, recoveries, sweeps;
   std::uint64_t most_items, most_bytes, most_taken_bytes;
+  std::uint64_t failed, redelivered, buried;
 };
 
 struct ChannelControl {
@@ -141,6 +158,8 @@ struct ChannelControl {
   std::uint64_t arena_bytes;
   std::uint32_t chunk_count;
   std::uint32_t directory_mask;
+  TaskPolicy tasks;
+  std::uint32_t max_deliveries;  // of one message, with TaskPolicy::redeliver; 0 = no limit
 
   alignas(cache_line) Shared32 lock;
   alignas(cache_line) Shared64 head;  // position of the next message to take; consumers, lock
@@ -176,6 +195,9 @@ struct ChannelControl {
   Shared64 arena_keep;             // != 0: memory from here on should go back to the system now; lock
   std::uint64_t blocks_used;       // lock
   std::uint64_t blocks_taken;      // lock
+  std::uint64_t leases;            // messages taken and neither acknowledged nor back in the line; lock
+  std::uint64_t orphans;           // of these, whose consumer has ended; lock
+  std::uint64_t forgiven;          // task_done() calls that may still come for messages that count as failed; lock
   Counters counters;
   std::uint64_t free_lists[size_class_count];  // heads, block references; lock
 };

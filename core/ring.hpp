@@ -42,6 +42,15 @@ class Ring {
     return Status::bad_segment;
   }
 
+  // The slot before `head`, to be filled and put back with take_back(); nullptr where there is no room for it.
+  Slot* reclaim(std::uint64_t head, Fault* fault) {
+    if (head == 0) return nullptr;
+    if (head % chunk_slots == 0 && begin_chunk(head - 1, fault) != Status::ok) return nullptr;
+    return slot_at(head - 1);
+  }
+  // Makes a reclaimed slot the first of the line. pairs: ring-commit
+  void take_back(std::uint64_t head) { memory_.control->head.store(head, std::memory_order_release); }
+
   // Makes everything before `tail` visible. pairs: ring-commit
   void commit(std::uint64_t tail) { memory_.control->tail.store(tail, std::memory_order_release); }
 

@@ -20,6 +20,8 @@ struct ChannelOptions {
   std::uint64_t max_unread_bytes = 0;     // of max_bytes, for what nobody has taken yet; 0 = all of it
   std::uint64_t warm_bytes = UINT64_MAX;  // memory that idle blocks keep; UINT64_MAX = 32 MiB
   std::uint64_t virtual_bytes = 0;        // address space for each of ring and arena; 0 = by machine and RLIMIT_AS
+  TaskPolicy tasks = TaskPolicy::uncounted;
+  std::uint32_t max_deliveries = 0;  // see ChannelControl
 };
 
 class ViewSpace;

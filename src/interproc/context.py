@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from interproc.connection import Connection
     from interproc.managers import SyncManager
     from interproc.pool import Pool
-    from interproc.queues import JoinableQueue, Queue, SimpleQueue
+    from interproc.queues import JoinableQueue, Queue, SharedQueue, SimpleQueue
     from interproc.synchronize import Barrier, BoundedSemaphore, Condition, Event, Lock, OnAbandoned, RLock, Semaphore
 
 
@@ -63,17 +63,51 @@ class SharedMemoryContext(BaseContext):
 
         return Pipe(duplex)
 
-    def Queue(self, maxsize: int = 0, *, max_bytes: int = 0, warm_bytes: int = 32 << 20) -> Queue[Any]:  # type: ignore[override]
+    def Queue(  # type: ignore[override]
+        self,
+        maxsize: int = 0,
+        *,
+        max_bytes: int = 0,
+        warm_bytes: int = 32 << 20,
+        redeliver: bool = False,
+        max_deliveries: int = 0,
+        dead_letters: SharedQueue[Any] | None = None,
+    ) -> Queue[Any]:
         """Makes a queue: see `interproc.queues.Queue`."""
         from interproc import queues
 
-        return queues.Queue(maxsize, ctx=self, max_bytes=max_bytes, warm_bytes=warm_bytes)
+        return queues.Queue(
+            maxsize,
+            ctx=self,
+            max_bytes=max_bytes,
+            warm_bytes=warm_bytes,
+            redeliver=redeliver,
+            max_deliveries=max_deliveries,
+            dead_letters=dead_letters,
+        )
 
-    def JoinableQueue(self, maxsize: int = 0, *, max_bytes: int = 0, warm_bytes: int = 32 << 20) -> JoinableQueue[Any]:  # type: ignore[override]
+    def JoinableQueue(  # type: ignore[override]
+        self,
+        maxsize: int = 0,
+        *,
+        max_bytes: int = 0,
+        warm_bytes: int = 32 << 20,
+        redeliver: bool = False,
+        max_deliveries: int = 0,
+        dead_letters: SharedQueue[Any] | None = None,
+    ) -> JoinableQueue[Any]:
         """Makes a queue whose producers can wait for it: see `interproc.queues.JoinableQueue`."""
         from interproc import queues
 
-        return queues.JoinableQueue(maxsize, ctx=self, max_bytes=max_bytes, warm_bytes=warm_bytes)
+        return queues.JoinableQueue(
+            maxsize,
+            ctx=self,
+            max_bytes=max_bytes,
+            warm_bytes=warm_bytes,
+            redeliver=redeliver,
+            max_deliveries=max_deliveries,
+            dead_letters=dead_letters,
+        )
 
     def SimpleQueue(self, *, max_bytes: int = 0, warm_bytes: int = 32 << 20) -> SimpleQueue[Any]:  # type: ignore[override]
         """Makes a queue without a limit: see `interproc.queues.SimpleQueue`."""

@@ -24,13 +24,16 @@ if TYPE_CHECKING:
 else:
     T = object
 
+# What becomes of what a consumer took when it ends: as core/layout.hpp numbers it.
+_UNCOUNTED, _COUNT, _REDELIVER = range(3)
 _ENDS = frozenset({"reader", "writer"})
-_LOCAL = frozenset({"_closed_ends", "_is_draining"})  # attributes that mean this process only
+_LOCAL = frozenset({"_closed_ends", "_is_draining", "dead_letters"})  # attributes that pickling leaves out
 
 
 class SharedQueue(_core.QueueBase[T]):
     """What all queues here have in common. Made by `Queue`, `JoinableQueue` and `SimpleQueue`."""
 
+    dead_letters: SharedQueue[T] | None = None
     _closed_ends: frozenset[str] = frozenset()
     _is_draining = False
 
@@ -55,7 +58,7 @@ class SharedQueue(_core.QueueBase[T]):
             kind, text = self._closed_error
             raise kind(text)
         state = {name: value for name, value in vars(self).items() if name not in _LOCAL}
-        return _rebuild, (type(self), self.segment), state or None
+        return _rebuild, (type(self), self.segment, self.dead_letters), state or None
 
     @property
     def _reader(self) -> Reader:
@@ -90,15 +93,27 @@ class Queue(SharedQueue[T]):
     Nobody can hang it: a process killed at any instant, inside `put` or `get` too, harms neither the queue nor the
     others. `empty`, `full` and `qsize` are exact. It may be pickled at any time.
 
+    With `redeliver`, what was taken stays in shared memory until `task_done`. When the process that took it ends before,
+    however that comes, or closes the queue, it is the first in line again, and `redelivered` tells the next one how often
+    that has happened. Receivers get copies then, and one message has at most half of `max_bytes`.
+
     Args:
         maxsize: How many objects it holds before `put` blocks; zero or less for no limit.
         ctx: Accepted as in multiprocessing; queues of all contexts are the same.
         max_bytes: How much memory its content may take before `put` blocks; zero for half of the machine's.
         warm_bytes: How much memory an idle queue keeps for the next big messages; the rest goes back to the system once
             the last message was taken.
+        redeliver: Whether consumers have to acknowledge what they take, with `task_done`.
+        max_deliveries: How often one object is delivered before it goes to `dead_letters`; zero for no limit. Where those
+            have no room it is delivered once more.
+        dead_letters: The queue for those, which may be of any kind; None for a new one.
+
+    Attributes:
+        dead_letters: That queue; None without `max_deliveries`.
 
     Raises:
-        TypeError: `maxsize` is not an integer.
+        TypeError: `maxsize` is not an integer; `dead_letters` is no queue of interproc.
+        ValueError: `max_deliveries` or `dead_letters` without what they belong to.
         OSError: Out of memory or descriptors.
 
     Differs: `put` pickles before it returns, so that its errors are raised there and later changes of the object do not
@@ -107,10 +122,37 @@ class Queue(SharedQueue[T]):
     """
 
     _closed_error = (QueueClosed, "Queue is closed")
+    _tasks = _UNCOUNTED
 
-    def __init__(self, maxsize: int = 0, *, ctx: object = None, max_bytes: int = 0, warm_bytes: int = 32 << 20) -> None:
+    def __init__(
+        self,
+        maxsize: int = 0,
+        *,
+        ctx: object = None,
+        max_bytes: int = 0,
+        warm_bytes: int = 32 << 20,
+        redeliver: bool = False,
+        max_deliveries: int = 0,
+        dead_letters: SharedQueue[T] | None = None,
+    ) -> None:
         max_items = max(0, operator.index(maxsize))
-        super().__init__(_core.Segment.create(max_items=max_items, max_bytes=max_bytes, warm_bytes=warm_bytes))
+        most = operator.index(max_deliveries)
+        if most < 0 or (most and not redeliver):
+            raise ValueError(f"max_deliveries={most} needs redeliver=True, and must not be negative; 0 is no limit")
+        if dead_letters is not None and not most:
+            raise ValueError("dead_letters needs max_deliveries: how often an object is delivered before it goes there")
+        segment = _core.Segment.create(
+            max_items=max_items,
+            max_bytes=max_bytes,
+            warm_bytes=warm_bytes,
+            tasks=_REDELIVER if redeliver else self._tasks,
+            max_deliveries=most,
+        )
+        if most and dead_letters is None:
+            dead_letters = Queue()
+        super().__init__(segment, 0, dead_letters)
+        if dead_letters is not None:
+            self.dead_letters = dead_letters
 
     def join_thread(self) -> None:
         """Returns at once: what was put is in shared memory already.
@@ -126,7 +168,13 @@ class Queue(SharedQueue[T]):
 
 
 class JoinableQueue(Queue[T]):
-    """A Queue whose producers can wait until everything was worked on: see `task_done` and `join`."""
+    """A Queue whose producers can wait until everything was worked on: see `task_done` and `join`.
+
+    Differs: `join` returns also when a consumer ended between `get` and `task_done`: what it had taken counts as done, and
+        is counted in `statistics()["failed"]`; or it comes again, with `redeliver`.
+    """
+
+    _tasks = _COUNT
 
 
 class SimpleQueue(SharedQueue[T]):
@@ -147,9 +195,13 @@ class SimpleQueue(SharedQueue[T]):
         super().__init__(_core.Segment.create(max_bytes=max_bytes, warm_bytes=warm_bytes))
 
 
-def _rebuild(kind: type[SharedQueue[T]], segment: _core.Segment) -> SharedQueue[T]:
+def _rebuild(
+    kind: type[SharedQueue[T]], segment: _core.Segment, dead_letters: SharedQueue[T] | None = None
+) -> SharedQueue[T]:
     queue = kind.__new__(kind)
-    _core.QueueBase.__init__(queue, segment)
+    _core.QueueBase.__init__(queue, segment, 0, dead_letters)
+    if dead_letters is not None:
+        queue.dead_letters = dead_letters
     return queue
 
 
