@@ -35,6 +35,10 @@ inline constexpr std::uint32_t stream_bytes = 48 * 1024;
 inline constexpr std::uint32_t narrow_fit_bytes = 48'000;
 inline ChannelOptions narrow() { return {.max_items = 0, .max_bytes = narrow_bytes, .virtual_bytes = little_memory}; }
 
+inline ChannelOptions with(TaskPolicy tasks) {
+  return {.max_items = 0, .max_bytes = 0, .virtual_bytes = little_memory, .tasks = tasks};
+}
+
 inline Act putting(Items items) {
   return {.puts = std::move(items), .operation = [](Actor& actor) { actor.put(); }};
 }
@@ -88,6 +92,7 @@ inline void arm(Actor& actor) {
 
 // The parts of scenarios().
 void add_puts_and_gets(std::vector<Scenario>& all);
+void add_leases(std::vector<Scenario>& all);
 void add_states(std::vector<Scenario>& all);
 void add_deaths_in_a_row(std::vector<Scenario>& all);
 

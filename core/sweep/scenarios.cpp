@@ -53,6 +53,7 @@ std::vector<Scenario> scenarios() {
   std::vector<Scenario> all;
   add_puts_and_gets(all);
   add_states(all);
+  add_leases(all);
   add_deaths_in_a_row(all);
   return all;
 }

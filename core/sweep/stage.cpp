@@ -146,8 +146,8 @@ void Stage::lose_consumer() {
   }
   int status = 0;
   if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) give_up("losing a consumer", Fault{});
-  line_.pop_front();
-  unfinished_++;
+  if (scenario_.options.tasks != TaskPolicy::redeliver) line_.pop_front();  // else it comes again
+  if (scenario_.options.tasks == TaskPolicy::uncounted) unfinished_++;
 }
 
 bool Stage::provoke() {

@@ -72,6 +72,7 @@ class Survivor {
   Status try_take();
   void put(Item item);
   Item get();
+  TaskPolicy tasks() const { return scenario_.options.tasks; }
   bool is_shut_down() { return control().shutdown.load() != 0; }
   bool is_bystander_done() const { return report_.bystander_done.load(std::memory_order_acquire) != 0; }
   Wait wait() const { return {deadline_ns_}; }
@@ -179,6 +180,7 @@ void Survivor::take(const Received& received) {
   if (!recognise(data, received.length, &item)) fail("a message of %lu bytes is torn", received.length);
   seen_.push_back(item);
   if (received.block != no_block && !received.stream) channel_->release(received.block);
+  if (tasks() == TaskPolicy::redeliver) require(channel_->task_done(&fault_), Status::ok, "acknowledging");
 }
 
 Status Survivor::try_take() {
@@ -215,6 +217,7 @@ Item Survivor::get() {
 void Survivor::drain() {
   report_.doing = "draining";
   channel_->statistics(&fault_);  // a death is noticed with the first operation
+  if (tasks() != TaskPolicy::uncounted) ChannelTestAccess::sweep(*channel_);
   std::uint64_t size = channel_->size();
   std::size_t before = seen_.size() + broken_off_;
   Status status;
@@ -256,15 +259,22 @@ void Survivor::check_shutdown() {
 // with it. What was withdrawn or dropped counts as done.
 void Survivor::finish_tasks() {
   report_.doing = "counting tasks";
+  if (tasks() == TaskPolicy::redeliver) {
+    require(channel_->join(wait(), &fault_), Status::ok, "join");
+    require(channel_->task_done(&fault_), Status::too_many_done, "acknowledging what was not taken");
+    return;
+  }
   std::uint64_t taken = stage_.unfinished() + seen_.size() - finished_;
   std::uint64_t dropped = control().shutdown.load() == 2 ? control().head.load() - control().dropped_from : 0;
   std::uint64_t unfinished = control().tail.load() - control().done.load() - dropped;
-  if (unfinished + scenario_.finishes() < taken || unfinished > taken + scenario_.takes()) {
+  std::uint64_t takes = tasks() == TaskPolicy::count ? 0 : scenario_.takes();  // what the dead took has failed
+  if (unfinished + scenario_.finishes() < taken || unfinished > taken + takes) {
     fail("%lu messages are unfinished, but %lu were taken", unfinished, taken);
   }
   if (unfinished > 0) require(channel_->join({0}, &fault_), Status::timed_out, "join of the unfinished");
   for (; unfinished > 0; unfinished--) require(channel_->task_done(&fault_), Status::ok, "task_done");
   require(channel_->join(wait(), &fault_), Status::ok, "join");
+  for (std::uint64_t i = control().forgiven; i > 0; i--) channel_->task_done(&fault_);
   require(channel_->task_done(&fault_), Status::too_many_done, "one task_done too many");
 }
 
@@ -293,7 +303,7 @@ void Survivor::go_round() {
       check_doorbell("after a get");
     }
   }
-  for (std::size_t number = 0; number < round_items; number++) {
+  for (std::size_t number = 0; number < round_items && tasks() != TaskPolicy::redeliver; number++) {
     require(channel_->task_done(&fault_), Status::ok, "task_done");
   }
 }
