@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         UnsendableError,
     )
     from interproc.queues import JoinableQueue, Queue, SimpleQueue
+    from interproc.snapshots import Snapshot
 
 __version__ = "0.1.0"
 
@@ -58,6 +59,7 @@ reducer = default_context.reducer
 set_executable = default_context.set_executable
 set_forkserver_preload = default_context.set_forkserver_preload
 set_start_method = default_context.set_start_method
+share = default_context.share
 
 _FIRST_USED_FROM = {
     "AbandonedError": "errors",
@@ -68,6 +70,7 @@ _FIRST_USED_FROM = {
     "Queue": "queues",
     "ShutDown": "errors",
     "SimpleQueue": "queues",
+    "Snapshot": "snapshots",
     "UnsendableError": "errors",
 }
 del TYPE_CHECKING
@@ -113,6 +116,7 @@ __all__ = [
     "Semaphore",
     "ShutDown",
     "SimpleQueue",
+    "Snapshot",
     "TimeoutError",
     "UnsendableError",
     "Value",
@@ -134,4 +138,5 @@ __all__ = [
     "set_executable",
     "set_forkserver_preload",
     "set_start_method",
+    "share",
 ]

@@ -24,12 +24,15 @@ from interproc.process import BaseProcess
 TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any, ClassVar, Literal, overload
+    from typing import Any, ClassVar, Literal, TypeVar, overload
 
     from interproc.connection import Connection
     from interproc.pool import Pool
     from interproc.queues import JoinableQueue, Queue, SimpleQueue
+    from interproc.snapshots import Snapshot
     from interproc.synchronize import Barrier, BoundedSemaphore, Condition, Event, Lock, OnAbandoned, RLock, Semaphore
+
+    T = TypeVar("T")
 
 
 class Process(BaseProcess, multiprocessing.context.Process):
@@ -147,6 +150,12 @@ class SharedMemoryContext(BaseContext):
         from interproc import sharedctypes
 
         return sharedctypes.Array(typecode_or_type, size_or_initializer, lock=lock, ctx=self)
+
+    def share(self, obj: T) -> Snapshot[T]:
+        """Copies an object into shared memory, once, for any number of readers: see `interproc.snapshots.share`."""
+        from interproc import snapshots
+
+        return snapshots.share(obj)
 
     def Pool(
         self,
