@@ -16,12 +16,17 @@ def print_report(report: Report, console: Console) -> None:
     """Prints the machine, the versions, the rows, and what went wrong."""
     console.print(Text(report.machine.text))
     console.print(Text(_versions(report)))
-    if report.rows:
+    if _results(report):
         console.print(_table(report, with_titles=console.width >= TITLES_FROM_WIDTH))
-    for result in report.rows:
+    for result in _results(report):
         for name, cell in result.cells.items():
             if cell.status in ("hung", "failed"):
                 console.print(Text(f"{result.row.key}: {name} {cell.status}: {cell.reason.splitlines()[-1]}", "red"))
+
+
+def _results(report: Report) -> list[RowResult]:
+    """The rows, and those points of sweeps that have a target."""
+    return [*report.rows, *(each for sweep in report.sweeps for each in sweep.results if each.row.target)]
 
 
 def _versions(report: Report) -> str:
@@ -40,7 +45,7 @@ def _table(report: Report, with_titles: bool) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("target", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    for result in report.rows:
+    for result in _results(report):
         target = result.row.target
         table.add_row(
             result.row.key,
