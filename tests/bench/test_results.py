@@ -41,7 +41,7 @@ def test_no_ratio_to_nothing() -> None:
         (LikeRow(1.25, "before"), SECONDS, 1.0, 1.3, False),
         (ShareOfRow(0.5, "before"), BYTES_PER_SECOND, 1.0, 0.5, True),
         (ShareOfRow(0.5, "before"), BYTES_PER_SECOND, 1.0, 0.4, False),
-        (Both(TimesBetter(3), ShareOfRow(0.5, "before")), BYTES_PER_SECOND, 0.2, 0.6, True),
+        (Both(TimesBetter(3), ShareOfRow(0.5, "before")), BYTES_PER_SECOND, 0.2, 0.7, True),
         (Both(TimesBetter(3), ShareOfRow(0.5, "before")), BYTES_PER_SECOND, 0.1, 0.4, False),
         (Both(TimesBetter(3), ShareOfRow(0.5, "before")), BYTES_PER_SECOND, 0.2, 0.5, False),
         (Both(TimesBetter(3), ShareOfRow(0.5, "elsewhere")), BYTES_PER_SECOND, 0.1, 0.2, False),
