@@ -7,7 +7,7 @@ namespace interproc::binding {
 namespace {
 
 // Smaller buffers are cheaper inside the pickle. src/interproc/codec/pickling.py knows the same number.
-constexpr Py_ssize_t least_bytes_beside = 16 * 1024;
+constexpr Py_ssize_t least_bytes_beside = 8 * 1024;
 
 SinkObject* sink_of(PyObject* self) { return reinterpret_cast<SinkObject*>(self); }
 

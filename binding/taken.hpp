@@ -27,7 +27,7 @@ enum class Codec : std::uint8_t {
 };
 
 // Smaller buffers are copied out of their block: that costs less than keeping it.
-inline constexpr std::size_t least_bytes_to_view = 16 * 1024;
+inline constexpr std::size_t least_bytes_to_view = 8 * 1024;
 
 // A message that arrives in pieces, and how far it has come.
 struct Arrival {

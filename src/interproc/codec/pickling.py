@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 PROTOCOL = 5
-OUT_OF_BAND_BYTES = 16 * 1024
+OUT_OF_BAND_BYTES = 8 * 1024
 
 # What pickling raises when it finds no way, not when a user's __reduce__ fails for a reason of its own.
 _NO_WAY = (pickle.PicklingError, TypeError, AttributeError)
