@@ -67,8 +67,8 @@ class Snapshot(Generic[T]):
         """Returns the object: containers made anew, arrays as read-only views on the shared memory.
 
         Never blocks. The views stay valid when the handle is closed or gone. In one process all of them are on one
-        mapping, however often this is called. Copies are: `bytes`, `str`, arrays of Python objects, and whatever else
-        pickle keeps no buffer of.
+        mapping, however often this is called. Copies are: `bytes`, `str`, arrays of Python objects, tensors, and
+        whatever else pickle keeps no buffer of.
 
         Raises:
             ValueError: This handle is closed.
@@ -167,9 +167,22 @@ class _Writer:
 
 
 def _reducers() -> dict[type, Any]:
-    """How arrays are pickled so that their content always lies in a buffer."""
+    """What comes before the registered reducers.
+
+    Arrays are pickled so that their content always lies in a buffer, and tensors by themselves: PyTorch registers
+    handles for them that one receiver can use, once.
+    """
+    reducers: dict[type, Any] = {
+        kind: _reduce_itself for kind in merge_reducers() if kind.__module__.partition(".")[0] == "torch"
+    }
     numpy = sys.modules.get("numpy")
-    return {} if numpy is None else {numpy.ndarray: _reduce_array}
+    if numpy is not None:
+        reducers[numpy.ndarray] = _reduce_array
+    return reducers
+
+
+def _reduce_itself(obj: Any) -> Any:
+    return obj.__reduce_ex__(pickling.PROTOCOL)
 
 
 def _reduce_array(array: Any) -> Any:
