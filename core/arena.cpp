@@ -45,10 +45,11 @@ bool Arena::can_hold(const Wanted& wanted) const {
   return class_bytes(size_class_of(wanted.payload_bytes + sizeof(BlockHeader))) + 2 * chunk_bytes <= limit;
 }
 
-bool Arena::has_room(std::uint64_t bytes, bool in_place) const {
+bool Arena::has_room(std::uint64_t bytes, bool in_place, bool is_lent) const {
   const ChannelControl& control = *memory_.control;
   std::uint64_t used = control.arena_used + bytes + std::uint64_t{control.chunks_used} * chunk_bytes;
   if (used > memory_.max_bytes) return false;
+  if (is_lent) return true;
   if (used - std::min(used, control.arena_taken) <= memory_.max_unread_bytes) return true;
   return in_place && control.arena_used <= control.arena_taken;
 }
@@ -68,7 +69,7 @@ Status Arena::allocate(const Wanted& wanted, std::uint32_t token, std::uint64_t*
   ChannelControl& control = *memory_.control;
   std::uint64_t payload_bytes = wanted.payload_bytes;
   std::uint32_t size_class = size_class_of(payload_bytes + sizeof(BlockHeader));
-  if (!has_room(class_bytes(size_class), wanted.in_place)) return Status::full;
+  if (!has_room(class_bytes(size_class), wanted.in_place, wanted.is_lent)) return Status::full;
   *unbacked = false;
   std::uint64_t found = pop_free(size_class);
   if (found == no_block) {
@@ -87,6 +88,8 @@ Status Arena::allocate(const Wanted& wanted, std::uint32_t token, std::uint64_t*
   header->flags = *unbacked ? block_unbacked : 0;  // until note_backed()
   header->ticket = 0;
   header->length = payload_bytes;
+  header->head = no_block;
+  header->next_lent = no_block;
   control.arena_used += bytes;
   control.blocks_used++;
   control.counters.blocks_made++;
@@ -173,11 +176,7 @@ void Arena::free(std::uint64_t block) {
   header->co_owner = owner_none;
   if (header->flags & block_unbacked)
     control.arena_backed = std::min(control.arena_backed, block + sizeof(BlockHeader));
-  if (header->flags & block_taken) {
-    header->flags &= ~block_taken;
-    control.arena_taken -= std::min(control.arena_taken, bytes);
-    if (control.blocks_taken > 0) control.blocks_taken--;
-  }
+  count_as_not_taken(*header, bytes);
   control.arena_used -= std::min(control.arena_used, bytes);
   if (control.blocks_used > 0) control.blocks_used--;
   if (control.blocks_used == 0) {
@@ -194,11 +193,47 @@ bool Arena::take(std::uint64_t block, std::uint32_t token) {
   auto [header, size_class] = look_up(block, 0);
   if (header == nullptr) return false;
   header->owner = token;
-  header->flags |= block_taken;
-  control.arena_taken += class_bytes(size_class);
+  count_as_taken(*header, class_bytes(size_class));
+  return control.arena_taken <= most_kept_bytes();
+}
+
+bool Arena::may_put_back(const std::uint64_t* blocks, std::size_t count) const {
+  const ChannelControl& control = *memory_.control;
+  std::uint64_t unread = control.arena_used - std::min(control.arena_used, control.arena_taken);
+  if (unread == 0) return true;
+  unread += std::uint64_t{control.chunks_used} * chunk_bytes;
+  for (std::size_t i = 0; i < count; i++) {
+    auto [header, size_class] = look_up(blocks[i], 0);
+    if (header != nullptr) unread += class_bytes(size_class);
+  }
+  return unread <= memory_.max_unread_bytes;
+}
+
+void Arena::put_back(std::uint64_t block, std::uint64_t head, std::uint64_t ticket) {
+  auto [header, size_class] = look_up(block, 0);
+  if (header == nullptr) return;
+  count_as_not_taken(*header, class_bytes(size_class));
+  header->ticket = ticket;
+  header->head = head;
+  header->next_lent = no_block;
+  header->owner = owner_queued;
+}
+
+void Arena::count_as_taken(BlockHeader& header, std::uint64_t bytes) {
+  if ((header.flags & block_taken) != 0) return;
+  ChannelControl& control = *memory_.control;
+  header.flags |= block_taken;
+  control.arena_taken += bytes;
   control.blocks_taken++;
   control.counters.most_taken_bytes = std::max(control.counters.most_taken_bytes, control.arena_taken);
-  return control.arena_taken <= most_kept_bytes();
+}
+
+void Arena::count_as_not_taken(BlockHeader& header, std::uint64_t bytes) {
+  if ((header.flags & block_taken) == 0) return;
+  ChannelControl& control = *memory_.control;
+  header.flags &= ~block_taken;
+  control.arena_taken -= std::min(control.arena_taken, bytes);
+  if (control.blocks_taken > 0) control.blocks_taken--;
 }
 
 void Arena::hand_over(std::uint32_t from, std::uint32_t to) {
@@ -276,7 +311,8 @@ bool Arena::names(const Ring& ring, std::uint64_t block, const BlockHeader& head
   std::uint64_t tail = memory_.control->tail.load(std::memory_order_relaxed);
   if (header.owner == owner_none || header.ticket < head || header.ticket >= tail) return false;
   const Slot* slot = ring.slot_at(header.ticket);
-  return slot != nullptr && slot->kind != SlotKind::inline_bytes && slot->block == block;
+  std::uint64_t named = header.head == no_block ? block : header.head;
+  return slot != nullptr && slot->kind != SlotKind::inline_bytes && slot->block == named;
 }
 
 void Arena::begin_rebuild() {

@@ -329,6 +329,7 @@ void Channel::drop_items() {
     Fault ignored;
     Status status = read_slot(head, &dropped, nullptr, 0, &emptied_block, &ignored);
     ring_.release(head + 1);
+    drop_lent(dropped.lent);
     if (status != Status::ok || dropped.block == no_block) continue;
     if (dropped.stream) end_stream(dropped.block, StreamState::finished);
     arena_.drop_owner(dropped.block);

@@ -15,7 +15,7 @@
 namespace interproc {
 
 inline constexpr std::uint64_t segment_magic = 0x31434f5250544e49;  // "INTPROC1", little endian
-inline constexpr std::uint32_t layout_version = 2;
+inline constexpr std::uint32_t layout_version = 3;
 
 inline constexpr std::size_t page_bytes = 4096;
 inline constexpr std::size_t cache_line = 64;
@@ -104,7 +104,9 @@ struct alignas(cache_line) BlockHeader {
   std::uint64_t next_free;  // block reference, in the free list; lock
   std::uint64_t ticket;     // position of the slot that names it; lock
   std::uint64_t length;     // payload bytes; lock
-  std::uint64_t reserved[3];
+  std::uint64_t head;       // of a lent block: the one that the slot names for it; no_block for others; lock
+  std::uint64_t next_lent;  // the lent block that goes along with this one; lock
+  std::uint64_t reserved;
 };
 static_assert(sizeof(BlockHeader) == cache_line);
 
@@ -129,6 +131,7 @@ struct Counters {  // all: lock
   std::uint64_t put_waits, get_waits, empty_wakes;
   std::uint64_t blocks_made, streams, recoveries, sweeps;
   std::uint64_t most_items, most_bytes, most_taken_bytes;
+  std::uint64_t lent;  // blocks that were put without a copy
 };
 
 struct ChannelControl {
