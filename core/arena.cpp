@@ -71,11 +71,13 @@ Status Arena::allocate(const Wanted& wanted, std::uint32_t token, std::uint64_t*
   std::uint32_t size_class = size_class_of(payload_bytes + sizeof(BlockHeader));
   if (!has_room(class_bytes(size_class), wanted.in_place, wanted.is_lent)) return Status::full;
   *unbacked = false;
-  std::uint64_t found = pop_free(size_class);
-  if (found == no_block) {
-    Status status = extend(size_class, payload_bytes, &found, unbacked, fault);
-    if (status != Status::ok) return status;
+  std::uint64_t found = no_block;
+  Status status = find_block(size_class, payload_bytes, &found, unbacked, fault);
+  if (status == Status::full && control.blocks_freed > 0) {
+    merge();
+    status = find_block(size_class, payload_bytes, &found, unbacked, fault);
   }
+  if (status != Status::ok) return status;
   auto [header, found_class] = look_up(found, payload_bytes);
   if (header == nullptr) {
     *fault = Fault{0, "header of a block", found, memory_.arena_bytes};
@@ -93,8 +95,23 @@ Status Arena::allocate(const Wanted& wanted, std::uint32_t token, std::uint64_t*
   control.arena_used += bytes;
   control.blocks_used++;
   control.counters.blocks_made++;
+  control.counters.most_blocks = std::max(control.counters.most_blocks, control.blocks_used);
   *block = found;
   return Status::ok;
+}
+
+Status Arena::find_block(std::uint32_t size_class, std::uint64_t payload_bytes, std::uint64_t* block, bool* unbacked,
+                         Fault* fault) {
+  *block = pop_free(size_class);
+  return *block != no_block ? Status::ok : extend(size_class, payload_bytes, block, unbacked, fault);
+}
+
+void Arena::push_free(std::uint64_t block, BlockHeader& header, std::uint32_t size_class) {
+  ChannelControl& control = *memory_.control;
+  header.next_free = control.free_lists[size_class];
+  control.free_lists[size_class] = block;
+  control.blocks_free++;
+  if ((header.flags & block_cold) == 0) control.arena_free += class_bytes(size_class);
 }
 
 std::uint64_t Arena::pop_free(std::uint32_t size_class) {
@@ -107,7 +124,10 @@ std::uint64_t Arena::pop_free(std::uint32_t size_class) {
     return no_block;
   }
   control.free_lists[size_class] = header->next_free;
-  control.arena_free -= std::min(control.arena_free, class_bytes(size_class));
+  if (control.blocks_free > 0) control.blocks_free--;
+  if ((header->flags & block_cold) == 0) {
+    control.arena_free -= std::min(control.arena_free, class_bytes(size_class));
+  }
   return block;
 }
 
@@ -183,9 +203,8 @@ void Arena::free(std::uint64_t block) {
     start_again();
     return;
   }
-  header->next_free = control.free_lists[size_class];
-  control.free_lists[size_class] = block;
-  control.arena_free += bytes;
+  control.blocks_freed++;
+  push_free(block, *header, size_class);
 }
 
 bool Arena::take(std::uint64_t block, std::uint32_t token) {
@@ -276,17 +295,22 @@ bool Arena::should_cool(std::uint64_t block) const {
 void Arena::cool(std::uint64_t block) const {
   auto [header, size_class] = look_up(block, 0);
   if (header == nullptr) return;
-  header->flags |= block_unbacked;
+  header->flags |= block_unbacked | block_cold;
   platform::give_back(memory_.segment->fd(), memory_.arena_at + block + sizeof(BlockHeader),
                       class_bytes(size_class) - sizeof(BlockHeader));
 }
 
+void Arena::forget_free() {
+  ChannelControl& control = *memory_.control;
+  memset(control.free_lists, 0, sizeof control.free_lists);
+  control.arena_free = 0;
+  control.blocks_free = 0;
+  control.blocks_freed = 0;
+}
+
 void Arena::start_again() {
   ChannelControl& control = *memory_.control;
-  if (control.arena_free != 0) {
-    memset(control.free_lists, 0, sizeof control.free_lists);
-    control.arena_free = 0;
-  }
+  if (control.blocks_free != 0) forget_free();
   control.arena_used = 0;
   control.arena_taken = 0;
   control.blocks_taken = 0;
@@ -317,8 +341,7 @@ bool Arena::names(const Ring& ring, std::uint64_t block, const BlockHeader& head
 
 void Arena::begin_rebuild() {
   ChannelControl& control = *memory_.control;
-  memset(control.free_lists, 0, sizeof control.free_lists);
-  control.arena_free = 0;
+  forget_free();
   control.arena_used = 0;
   control.arena_taken = 0;
   control.blocks_used = 0;
@@ -337,9 +360,8 @@ void Arena::drop(std::uint64_t block, BlockHeader& header, std::uint32_t size_cl
   header.owner = owner_none;
   header.flags = block_unbacked;  // unknown after a death: reserve again before use
   memory_.control->arena_backed = std::min(memory_.control->arena_backed, block + sizeof(BlockHeader));
-  header.next_free = memory_.control->free_lists[size_class];
-  memory_.control->free_lists[size_class] = block;
-  memory_.control->arena_free += class_bytes(size_class);
+  memory_.control->blocks_freed++;
+  push_free(block, header, size_class);
 }
 
 void Arena::end_rebuild() {

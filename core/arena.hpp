@@ -2,7 +2,8 @@
 //
 // Blocks lie one behind the other, header first, each as long as its size class says; classes grow by quarter powers of
 // two. Freed blocks go to the list of their class, last in first out, so that their pages and cache lines are warm.
-// Whenever nothing is alive the arena starts again from its beginning: no fragment outlives a quiet moment.
+// Whenever nothing is alive the arena starts again from its beginning: no fragment outlives a quiet moment. Where it has
+// none, free blocks side by side are merged before an allocation fails (arena_merge.cpp).
 //
 // A block is alive iff its owner is a living participant, or its owner is `owner_queued` and the slot at its ticket is
 // committed and names it, or the block at its `head`, or its co-owner is a living participant (a stream's producer). The
@@ -125,10 +126,25 @@ class Arena {
   void count_as_taken(BlockHeader& header, std::uint64_t bytes);
   void count_as_not_taken(BlockHeader& header, std::uint64_t bytes);
   std::uint64_t pop_free(std::uint32_t size_class);
+  void push_free(std::uint64_t block, BlockHeader& header, std::uint32_t size_class);
+  // Free blocks side by side.
+  struct Run {
+    std::uint64_t start = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t block_count = 0;
+    std::uint32_t any_flags = 0;
+    std::uint32_t all_flags = 0;
+  };
+  void merge();
+  void end_run(const Run& run);
+  bool cut_anew(const Run& run);
+  Status find_block(std::uint32_t size_class, std::uint64_t payload_bytes, std::uint64_t* block, bool* unbacked,
+                    Fault* fault);
   void begin_rebuild();
   void keep(std::uint64_t bytes, std::uint32_t flags);
   void drop(std::uint64_t block, BlockHeader& header, std::uint32_t size_class);
   void end_rebuild();
+  void forget_free();
   void start_again();
   void plan_trim();
 

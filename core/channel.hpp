@@ -104,6 +104,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
   // A block to write a message's data in before it is put along with it, as Message::lent, or released. Its payload begins
   // at `*data`. ok, full (receivers and lenders keep as much as they may), shut_down, faults.
   Status lend(std::uint64_t payload_bytes, std::uint64_t* block, std::uint8_t** data, Fault* fault);
+  // Whether a message of this size that is read in place goes in as one block.
+  bool takes_whole(std::uint64_t payload_bytes) const { return arena_.can_hold({payload_bytes, true}); }
   // Withdraws a stream that will not be continued (the caller got an exception).
   void abort_stream(StreamPut* progress);
 
@@ -125,6 +127,11 @@ class Channel : public std::enable_shared_from_this<Channel> {
     std::uint64_t next;  // no_block after the last
   };
   bool read_lent(std::uint64_t block, LentPart* part) const;
+  // For statistics(): this process reads so much where it lies.
+  void count_view(std::uint64_t size_bytes) {
+    memory_.control->views.fetch_add(1, std::memory_order_relaxed);
+    memory_.control->viewed_bytes.fetch_add(size_bytes, std::memory_order_relaxed);
+  }
   // Gives a block back. Never sleeps, never fails: where the lock is busy the block is given back by the next operation
   // of this process.
   void release(std::uint64_t block);
@@ -152,8 +159,11 @@ class Channel : public std::enable_shared_from_this<Channel> {
   void wake_all();
   struct Statistics {
     Counters counters;
-    std::uint64_t items, max_items, bytes_used, max_bytes, resident_bytes, blocks_used, chunks_used;
-    std::uint64_t taken_bytes, blocks_taken;  // in the hands of receivers, views included
+    std::uint64_t items, max_items, bytes_used, max_bytes, blocks_used, chunks_used;
+    std::uint64_t resident_bytes;             // of the whole segment
+    std::uint64_t warm_bytes;                 // idle, and kept
+    std::uint64_t taken_bytes, blocks_taken;  // in the hands of receivers and lenders, views included
+    std::uint64_t views, viewed_bytes;        // received without a copy
     std::uint64_t participants, spins, spin_hits;
   };
   Statistics statistics(Fault* fault);

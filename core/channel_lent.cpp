@@ -24,6 +24,7 @@ void Channel::link_lent(const Message& message, std::uint64_t block, std::uint64
     last = arena_.find(message.lent[i], 0);
   }
   memory_.control->counters.lent += message.lent_count;
+  memory_.control->counters.lent_bytes += message.lent_bytes;
 }
 
 // Makes the lent blocks of a message this process's own; returns whether it may keep them. One that cannot be true ends

@@ -112,6 +112,7 @@ static_assert(sizeof(BlockHeader) == cache_line);
 
 inline constexpr std::uint32_t block_unbacked = 1;  // its pages were given back: reserve them before use
 inline constexpr std::uint32_t block_taken = 2;     // out of the line, and kept by the process that took it
+inline constexpr std::uint32_t block_cold = 4;      // free, its pages were given back: holds no memory
 
 // The buffer of one message that is larger than the arena lets through in one piece. Lies at the start of a block.
 struct StreamHeader {
@@ -131,7 +132,8 @@ struct Counters {  // all: lock
   std::uint64_t put_waits, get_waits, empty_wakes;
   std::uint64_t blocks_made, streams, recoveries, sweeps;
   std::uint64_t most_items, most_bytes, most_taken_bytes;
-  std::uint64_t lent;  // blocks that were put without a copy
+  std::uint64_t lent, lent_bytes;  // blocks that were put without a copy
+  std::uint64_t most_blocks;
 };
 
 struct ChannelControl {
@@ -179,7 +181,10 @@ struct ChannelControl {
   Shared64 arena_keep;             // != 0: memory from here on should go back to the system now; lock
   std::uint64_t blocks_used;       // lock
   std::uint64_t blocks_taken;      // lock
+  std::uint64_t blocks_free;       // in the free lists; lock
+  std::uint64_t blocks_freed;      // since free ones were last merged; lock
   Counters counters;
+  Shared64 views, viewed_bytes;                // received without a copy; whoever receives
   std::uint64_t free_lists[size_class_count];  // heads, block references; lock
 };
 static_assert(sizeof(ChannelControl) <= page_bytes);

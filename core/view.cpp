@@ -55,6 +55,7 @@ std::shared_ptr<View> View::make(Channel* channel, const std::uint8_t* data, std
   view->length_ = length;
   view->block_ = block;
   view->space_ = std::move(space);
+  channel->count_view(length);
   std::lock_guard guard(LiveViews::mutex());
   LiveViews::add(view.get());
   return view;

@@ -53,6 +53,8 @@ void unmap_memory(std::byte* base, std::uint64_t size_bytes);
 Status reserve(int fd, std::uint64_t offset, std::uint64_t size_bytes, Fault* fault);
 // Gives whole pages inside the range back to the system; they read as zero afterwards.
 void give_back(int fd, std::uint64_t offset, std::uint64_t size_bytes);
+// How much memory it really holds.
+std::uint64_t resident_bytes(int fd);
 // New private memory, in huge pages where the system has them. out_of_memory.
 Status map_private(std::uint64_t size_bytes, std::byte** base, Fault* fault);
 // Lays what is mapped at `from` over what is mapped at `to`. Whole pages. False: nothing has changed.
