@@ -15,7 +15,7 @@
 namespace interproc {
 
 inline constexpr std::uint64_t segment_magic = 0x31434f5250544e49;  // "INTPROC1", little endian
-inline constexpr std::uint32_t layout_version = 2;
+inline constexpr std::uint32_t layout_version = 3;
 
 inline constexpr std::size_t page_bytes = 4096;
 inline constexpr std::size_t cache_line = 64;
@@ -104,12 +104,15 @@ struct alignas(cache_line) BlockHeader {
   std::uint64_t next_free;  // block reference, in the free list; lock
   std::uint64_t ticket;     // position of the slot that names it; lock
   std::uint64_t length;     // payload bytes; lock
-  std::uint64_t reserved[3];
+  std::uint64_t head;       // of a lent block: the one that the slot names for it; no_block for others; lock
+  std::uint64_t next_lent;  // the lent block that goes along with this one; lock
+  std::uint64_t reserved;
 };
 static_assert(sizeof(BlockHeader) == cache_line);
 
 inline constexpr std::uint32_t block_unbacked = 1;  // its pages were given back: reserve them before use
 inline constexpr std::uint32_t block_taken = 2;     // out of the line, and kept by the process that took it
+inline constexpr std::uint32_t block_cold = 4;      // free, its pages were given back: holds no memory
 
 // The buffer of one message that is larger than the arena lets through in one piece. Lies at the start of a block.
 struct StreamHeader {
@@ -129,6 +132,8 @@ struct Counters {  // all: lock
   std::uint64_t put_waits, get_waits, empty_wakes;
   std::uint64_t blocks_made, streams, recoveries, sweeps;
   std::uint64_t most_items, most_bytes, most_taken_bytes;
+  std::uint64_t lent, lent_bytes;  // blocks that were put without a copy
+  std::uint64_t most_blocks;
 };
 
 struct ChannelControl {
@@ -176,7 +181,10 @@ struct ChannelControl {
   Shared64 arena_keep;             // != 0: memory from here on should go back to the system now; lock
   std::uint64_t blocks_used;       // lock
   std::uint64_t blocks_taken;      // lock
+  std::uint64_t blocks_free;       // in the free lists; lock
+  std::uint64_t blocks_freed;      // since free ones were last merged; lock
   Counters counters;
+  Shared64 views, viewed_bytes;                // received without a copy; whoever receives
   std::uint64_t free_lists[size_class_count];  // heads, block references; lock
 };
 static_assert(sizeof(ChannelControl) <= page_bytes);

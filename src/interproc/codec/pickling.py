@@ -6,6 +6,7 @@ import io
 import pickle
 from collections.abc import Callable, Mapping
 
+from interproc import _core
 from interproc.codec import main_module
 from interproc.codec.reducers import merge_reducers
 from interproc.errors import UnsendableError
@@ -75,7 +76,10 @@ def encode_by_value(
 
     def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
         with memoryview(buffer) as view:
-            if view.nbytes < least_bytes or not view.contiguous:
+            is_lent = isinstance(view.obj, _core.LentBuffer) or isinstance(
+                getattr(view.obj, "base", None), _core.LentBuffer
+            )
+            if not view.contiguous or (view.nbytes < least_bytes and not is_lent):
                 return True
         buffers.append(buffer)
         return False
