@@ -5,6 +5,7 @@ from interproc.bench.experiments.experiment import Experiment
 from interproc.bench.experiments.fan_out import FanOut
 from interproc.bench.experiments.flow import Flow
 from interproc.bench.experiments.idle import Idle
+from interproc.bench.experiments.lending import Lending
 from interproc.bench.experiments.primitives import Primitive
 from interproc.bench.experiments.round_trip import RoundTrip
 from interproc.bench.experiments.served import Managed, PoolMap
@@ -20,6 +21,7 @@ __all__ = [
     "Flow",
     "Idle",
     "Importing",
+    "Lending",
     "Managed",
     "OneCopy",
     "PoolMap",

@@ -30,6 +30,8 @@ class Producer:
 
     put: Callable[[Any], object]
     put_many: Callable[[Sequence[Any]], object]
+    lend: Callable[[int], Any] | None = None
+    """Makes an array of so many float64 in the library's own memory, for `put`; None where it lends none."""
 
 
 @dataclass(frozen=True)

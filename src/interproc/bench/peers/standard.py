@@ -33,7 +33,8 @@ class QueueLink(Link):
     def producer(self) -> Producer:
         """Uses the inherited queue."""
         put = self._queue.put
-        return Producer(put, getattr(self._queue, "put_many", put_each(put)))
+        lend = getattr(self._queue, "empty_array", None)
+        return Producer(put, getattr(self._queue, "put_many", put_each(put)), lend)
 
     def consumer(self, index: int) -> Consumer:
         """Uses the inherited queue."""
