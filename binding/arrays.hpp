@@ -27,7 +27,7 @@ inline void shift_part(Part* part, const void* begin, const void* end, std::ptrd
   if (data >= begin && data < end) part->data = data + distance;
 }
 
-// An array on its way out, exported so that nobody resizes it.
+// An array on its way out, exported so that nobody resizes it; a copy of one whose elements lie apart.
 class ArrayExport {
  public:
   ArrayExport() {}  // NOLINT: the rest is filled by make()
@@ -48,6 +48,8 @@ class ArrayExport {
   std::size_t size_bytes() const { return parts_[0].size_bytes + parts_[1].size_bytes; }
 
  private:
+  bool hold(PyObject* array);
+
   bool is_held_ = false;
   Py_buffer view_;
   Part parts_[2];

@@ -46,7 +46,7 @@ inline constexpr const char* recv_bytes = PyDoc_STR(
 inline constexpr const char* recv_view = PyDoc_STR(
     "recv_view($self, /, maxlength=None, timeout=None)\n--\n\n"
     "Receives the next message like recv_bytes(), as a writable memoryview that is the caller's own.\n\n"
-    "From 16 KiB on it lies where the sender has put it, and nothing is copied; it goes back to the pipe with the\n"
+    "From 8 KiB on it lies where the sender has put it, and nothing is copied; it goes back to the pipe with the\n"
     "last object that uses it, also after this end was closed, and a forked child has a copy. What is smaller, too\n"
     "large to go in as one piece (1 MiB waits at most), or more than receivers may keep, is copied once.\n\n"
     "Raises:\n"

@@ -52,16 +52,21 @@ class _Board:
 
     def forget_taken(self) -> None:
         taken = os.pread(self.fd, self.used_count, 0)
-        for place in [place for place in self.kept if taken[place : place + 1] == _TAKEN]:
-            del self.kept[place]
+        for place in list(self.kept):
+            if taken[place : place + 1] == _TAKEN:
+                self.kept.pop(place, None)
 
 
 class Deposits:
-    """What this process keeps for others."""
+    """What this process keeps for others.
+
+    A finalizer may call any of these methods in the middle of another. Only the outermost call removes boards.
+    """
 
     def __init__(self) -> None:
         self._boards: list[_Board] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._is_busy = False
 
     def leave(self, obj: object) -> Ticket:
         """Keeps an object until its ticket was taken.
@@ -71,16 +76,20 @@ class Deposits:
         """
         with self._lock:
             self._forget_taken()
-            if not self._boards or self._boards[-1].used_count == _MOST_ON_A_BOARD:
-                self._boards.append(_Board())
-            board = self._boards[-1]
-            place = board.used_count
-            board.used_count += 1
-            board.kept[place] = obj
+            outermost, self._is_busy = not self._is_busy, True
+            try:
+                if not self._boards or self._boards[-1].used_count == _MOST_ON_A_BOARD:
+                    self._boards.append(_Board())
+                board = self._boards[-1]
+                place = board.used_count
+                board.used_count += 1
+                board.kept[place] = obj
+            finally:
+                self._is_busy = not outermost
         return Ticket(board.handle, place)
 
     def forget_taken(self) -> None:
-        """Drops what was taken. Returns at once, also inside a finalizer that interrupted one of these methods."""
+        """Drops what was taken; does nothing where another thread is at it. Never blocks, for finalizers."""
         if self._boards and self._lock.acquire(blocking=False):
             try:
                 self._forget_taken()
@@ -90,24 +99,32 @@ class Deposits:
     def withdraw(self, obj: object) -> None:
         """Drops an object, whoever may still come for it."""
         with self._lock:
-            for board in self._boards:
-                for place in [place for place, kept in board.kept.items() if kept is obj]:
-                    del board.kept[place]
+            for board in list(self._boards):
+                for place, kept in list(board.kept.items()):
+                    if kept is obj:
+                        board.kept.pop(place, None)
             self._forget_taken()
 
     def reset_after_fork(self) -> None:
         """Leaves it to the parent to keep what is the parent's."""
-        for board in self._boards:
+        boards, self._boards = self._boards, []
+        self._lock = threading.RLock()
+        self._is_busy = False
+        for board in boards:
             os.close(board.fd)
-        self._boards = []
-        self._lock = threading.Lock()
 
     def _forget_taken(self) -> None:
-        for board in self._boards[:]:
-            board.forget_taken()
-            if not board.kept:
-                self._boards.remove(board)
-                os.close(board.fd)
+        if self._is_busy:
+            return
+        self._is_busy = True
+        try:
+            for board in list(self._boards):
+                board.forget_taken()
+                if not board.kept:
+                    self._boards.remove(board)
+                    os.close(board.fd)
+        finally:
+            self._is_busy = False
 
 
 deposits = Deposits()
