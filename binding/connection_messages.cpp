@@ -185,7 +185,14 @@ PyObject* recv_bytes_into(PyObject* self, PyObject* const* arguments, Py_ssize_t
   Line* line = line_to_receive(self, stay);
   if (line == nullptr) return nullptr;
   View view(values[0], PyBUF_WRITABLE);
-  if (!view) return nullptr;
+  if (!view) {
+    if (PyErr_ExceptionMatches(PyExc_BufferError)) {
+      PyErr_Format(PyExc_TypeError,
+                   "recv_bytes_into() needs a contiguous buffer that it can write into, not this '%.200s'",
+                   Py_TYPE(values[0])->tp_name);
+    }
+    return nullptr;
+  }
   if (offset < 0 || offset > view.size()) {
     raise_value_error(offset < 0 ? "negative offset" : "offset too large");
     return nullptr;

@@ -47,6 +47,7 @@ RawArray = default_context.RawArray
 RawValue = default_context.RawValue
 Semaphore = default_context.Semaphore
 Value = default_context.Value
+buffer = default_context.buffer
 allow_connection_pickling = default_context.allow_connection_pickling
 cpu_count = default_context.cpu_count
 freeze_support = default_context.freeze_support
@@ -122,6 +123,7 @@ __all__ = [
     "Value",
     "active_children",
     "allow_connection_pickling",
+    "buffer",
     "context",
     "cpu_count",
     "current_process",

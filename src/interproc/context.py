@@ -24,9 +24,11 @@ from interproc.process import BaseProcess
 TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any, ClassVar, Literal, TypeVar, overload
+    from typing import Any, ClassVar, Literal, SupportsIndex, TypeVar, overload
 
+    from interproc._core import LentBuffer
     from interproc.connection import Connection
+    from interproc.lent_arrays import Lender
     from interproc.pool import Pool
     from interproc.queues import JoinableQueue, Queue, SimpleQueue
     from interproc.snapshots import Snapshot
@@ -70,6 +72,22 @@ class SharedMemoryContext(BaseContext):
         from interproc import queues
 
         return queues.Queue(maxsize, ctx=self, max_bytes=max_bytes, warm_bytes=warm_bytes)
+
+    def buffer(self, nbytes: SupportsIndex, lender: Lender) -> LentBuffer:
+        """Makes a buffer to be filled in place and then put, or sent, without a copy.
+
+        The same as `lender.empty_buffer(nbytes)`. Memory that belongs to no queue could not go into one without a copy,
+        and a handle to it would die with its sender; so the buffer is lent by what it will be put into.
+
+        Args:
+            nbytes: Its length.
+            lender: The queue or the connection.
+
+        Raises:
+            ValueError: `nbytes` is negative, or the queue is closed.
+            OSError, MemoryError: There is no memory; OSError also for a connection that is closed or only receives.
+        """
+        return lender.empty_buffer(nbytes)
 
     def JoinableQueue(self, maxsize: int = 0, *, max_bytes: int = 0, warm_bytes: int = 32 << 20) -> JoinableQueue[Any]:  # type: ignore[override]
         """Makes a queue whose producers can wait for it: see `interproc.queues.JoinableQueue`."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import operator
 import pickle
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, SupportsIndex
 
 import numpy as np
@@ -40,9 +39,9 @@ class LentArray(np.ndarray[Any, Any]):
             return self.view(np.ndarray).__reduce_ex__(protocol)
         order = "C" if self.flags.c_contiguous else "F"
         try:
-            buffer = pickle.PickleBuffer(self)
+            buffer = pickle.PickleBuffer(_exporter(self))
         except ValueError:  # numpy gives none of dates and times
-            buffer = pickle.PickleBuffer(_Carrier.of(self))
+            buffer = pickle.PickleBuffer(_exporter(_Carrier.of(self)))
         return _rebuild, (self.dtype, self.shape, buffer, order)
 
 
@@ -59,13 +58,16 @@ class _Carrier(np.ndarray[Any, Any]):
 
 
 _USED = (
-    "this array was put, and its memory belongs to the receiver: put a copy() of it if you need it afterwards, and take a"
-    " new one from empty_array() for the next message"
+    "this array was put, and its memory belongs to the receiver: put a copy() of it if you need it afterwards, and take"
+    " a new one from empty_array() for the next message"
 )
 
 
 def _raise_used(*arguments: object, **keywords: object) -> NoReturn:
     raise ValueError(_USED)
+
+
+_refuse: Any = _raise_used
 
 
 class MovedArray(np.ndarray[Any, Any]):
@@ -81,19 +83,17 @@ class MovedArray(np.ndarray[Any, Any]):
 
     __str__ = __repr__
 
+    # What Python and numpy look up in the class, past __getattribute__. Operators all end in __array_ufunc__.
+    __array_ufunc__ = __array_function__ = __array_finalize__ = __buffer__ = _refuse
+    __getitem__ = __setitem__ = __delitem__ = __len__ = __iter__ = __contains__ = __setattr__ = _refuse
+    __bool__ = __int__ = __float__ = __complex__ = __index__ = __format__ = _refuse
+    __copy__ = __deepcopy__ = __reduce__ = __reduce_ex__ = _refuse
 
-# Python and numpy look these up in the class, past __getattribute__; the operators of arithmetic all end in __array_ufunc__.
-for _name in (
-    "__array_ufunc__ __array_function__ __array_finalize__ __buffer__ __getitem__ __setitem__ __delitem__ __len__ __iter__"
-    " __contains__ __bool__ __int__ __float__ __complex__ __index__ __format__ __setattr__ __copy__ __deepcopy__"
-    " __reduce__ __reduce_ex__"
-).split():
-    setattr(MovedArray, _name, _raise_used)
 
 _core.install_arrays(LentArray, _Carrier, MovedArray)
 
 
-def empty_array(lender: Lender, shape: SupportsIndex | Iterable[SupportsIndex], dtype: DTypeLike, order: str) -> Any:
+def empty_array(lender: Lender, shape: Any, dtype: DTypeLike, order: Any) -> Any:
     """Makes an array, uninitialised, in memory of that queue or connection.
 
     Raises:
@@ -114,7 +114,12 @@ def empty_array(lender: Lender, shape: SupportsIndex | Iterable[SupportsIndex], 
         nbytes *= length
     if nbytes > np.iinfo(np.intp).max:
         raise ValueError(f"an array of shape {lengths} and {kind} is larger than memory can be")
-    return LentArray(lengths, kind, lender.empty_buffer(nbytes), order=order)
+    return LentArray(lengths, kind, _exporter(lender.empty_buffer(nbytes)), order=order)
+
+
+def _exporter(buffer: object) -> Any:
+    """What has the buffer protocol, though type checkers know it only since Python 3.12."""
+    return buffer
 
 
 def _rebuild(dtype: Any, shape: Any, buffer: Any, order: Any) -> Any:
