@@ -119,7 +119,7 @@ storm: $(VENV)/installed-test
 	@$(MAKE) --no-print-directory extension
 	@for lock in auto liveness; do \
 	  INTERPROC_LOCK=$$lock INTERPROC_STORM_SECONDS=$(or $(SECONDS),60) \
-	  $(BIN)/python -m pytest -q -s tests/crash/test_storm.py || exit 1; done
+	  $(BIN)/python -m pytest -q -s tests/crash/test_storm.py tests/crash/test_pool_storm.py || exit 1; done
 
 # In the benchmark's environment, which has the others.
 storm-peers:

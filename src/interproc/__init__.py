@@ -23,7 +23,9 @@ if TYPE_CHECKING:
         HandleExpired,
         LayoutMismatch,
         ShutDown,
+        TaskTimedOut,
         UnsendableError,
+        WorkerDied,
     )
     from interproc.queues import JoinableQueue, Queue, SimpleQueue
 
@@ -68,7 +70,9 @@ _FIRST_USED_FROM = {
     "Queue": "queues",
     "ShutDown": "errors",
     "SimpleQueue": "queues",
+    "TaskTimedOut": "errors",
     "UnsendableError": "errors",
+    "WorkerDied": "errors",
 }
 del TYPE_CHECKING
 
@@ -113,9 +117,11 @@ __all__ = [
     "Semaphore",
     "ShutDown",
     "SimpleQueue",
+    "TaskTimedOut",
     "TimeoutError",
     "UnsendableError",
     "Value",
+    "WorkerDied",
     "active_children",
     "allow_connection_pickling",
     "context",

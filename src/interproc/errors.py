@@ -6,8 +6,11 @@ Each derives from what users of multiprocessing already catch::
     queue.ShutDown                                 Python 3.13's; before that, the class below
     multiprocessing.TimeoutError, TimeoutError
         TimedOut                                   a Connection's timeout passed
+            TaskTimedOut                               a pool's task took longer than it may
     pickle.PicklingError, TypeError
         UnsendableError                            put() or send() of something that cannot leave this process
+    multiprocessing.ProcessError
+        WorkerDied                                 the process that had a pool's task was killed or left
     ValueError, OSError
         QueueClosed                                    a method of a queue after its close()
     OSError
@@ -38,6 +41,46 @@ else:
 
 class TimedOut(multiprocessing.TimeoutError, builtins.TimeoutError):
     """The timeout of a Connection's method passed before the method could finish."""
+
+
+class TaskTimedOut(TimedOut):
+    """A pool's task took longer than its timeout allows; the process that was at it was killed and replaced."""
+
+
+class WorkerDied(multiprocessing.ProcessError):
+    """The process that worked on a pool's task ended before the task did.
+
+    Attributes:
+        pid: The process.
+        exitcode: What it left with; below zero it is the number of the signal that killed it. None where nobody knows.
+        task: The task, in words.
+    """
+
+    def __init__(self, pid: int | None, exitcode: int | None, task: str = "") -> None:
+        super().__init__(pid, exitcode, task)
+        self.pid = pid
+        self.exitcode = exitcode
+        self.task = task
+
+    @property
+    def signal(self) -> int | None:
+        """The signal that killed it, with a name if it has one; None if it was none."""
+        if self.exitcode is None or self.exitcode >= 0:
+            return None
+        import signal  # only for those who ask
+
+        try:
+            return signal.Signals(-self.exitcode)
+        except ValueError:
+            return -self.exitcode
+
+    def __str__(self) -> str:
+        signal = self.signal
+        if signal is None:
+            how = f"ended with exit code {self.exitcode}"
+        else:
+            how = f"was killed by {getattr(signal, 'name', f'signal {signal}')}"
+        return f"worker process {self.pid} {how}" + (f" while it had this task: {self.task}" if self.task else "")
 
 
 class UnsendableError(pickle.PicklingError, TypeError):
@@ -89,6 +132,8 @@ __all__ = [
     "LayoutMismatch",
     "QueueClosed",
     "ShutDown",
+    "TaskTimedOut",
     "TimedOut",
     "UnsendableError",
+    "WorkerDied",
 ]

@@ -1,58 +1,80 @@
-"""Pools of processes and of threads: the standard library's, except for what a task may end with.
+"""Pools of processes and of threads.
 
-Tasks and results travel sealed: what cannot be made anew where it arrives fails the one task it belongs to. Every
-outcome comes back, SystemExit and KeyboardInterrupt too, and so does the failure of an initializer.
+A pool's workers may die at any time: only the task that one held is lost with it, and is told. Every outcome comes
+back, SystemExit and KeyboardInterrupt too, and so does the failure of an initializer. `pooling` is the engine.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import multiprocessing.dummy
 import multiprocessing.pool
-import signal
-import threading
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from multiprocessing.pool import (
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from interproc import context as contexts
+from interproc.outcomes import RemoteError
+from interproc.pooling.crew import Crew, ThreadCrew
+from interproc.pooling.engine import Engine
+from interproc.pooling.intake import Intake, Options, default_size, sized
+from interproc.pooling.results import (
     ApplyResult,
     AsyncResult,
     IMapIterator,
     IMapUnorderedIterator,
     MapResult,
 )
-from typing import Any, Self
+from interproc.pooling.tasks import Allowance, Job
+from interproc.util import Finalize
 
-from interproc import context as contexts
-from interproc.outcomes import RemoteError, pack, unpack
-from interproc.sealing import Sealer, is_safe, unseal
+if TYPE_CHECKING:
+    from interproc.pooling.results import Callback
+
+    Progress = Callable[[int], object] | Any  # or what has an `update` method for it
 
 _standard: Any = multiprocessing.pool  # typeshed leaves these out
-CLOSE = _standard.CLOSE
-INIT = _standard.INIT
-RUN = _standard.RUN
-TERMINATE = _standard.TERMINATE
+CLOSE: str = _standard.CLOSE
+INIT: str = _standard.INIT
+RUN: str = _standard.RUN
+TERMINATE: str = _standard.TERMINATE
 ExceptionWithTraceback = _standard.ExceptionWithTraceback
 MaybeEncodingError = _standard.MaybeEncodingError
 RemoteTraceback = _standard.RemoteTraceback
 mapstar = _standard.mapstar
 rebuild_exc = _standard.rebuild_exc
 starmapstar = _standard.starmapstar
+worker = _standard.worker
 
-# What came of a task, between processes.
-_FAILURE = 0
-_SEALED = 1
-_VALUE = 2
+T = TypeVar("T")
+
+_CHUNKS_FOR_EACH_WORKER = 4
 
 
 class Pool(multiprocessing.pool.Pool):
     """Worker processes that run tasks.
 
-    What a task raises is raised by who waits for its result, with the worker's traceback as its cause: also
-    KeyboardInterrupt and SystemExit, and in place of an exception that cannot be made anew here a `RemoteError` with
-    the full text. When the initializer fails in a worker, its exception is what every result and every later call
-    raises. Ctrl-C interrupts the task that a worker runs, and leaves an idle worker alone. A callback that raises is
-    reported by `threading.excepthook`, and the pool goes on.
+    When a worker dies, be it by the out-of-memory killer, a crash or `os._exit`, the task that it held fails with
+    `WorkerDied`, or is tried again where `retries` says so; the worker is replaced, and nothing else is touched. What a
+    task raises is raised by who waits for its result, with the worker's traceback as its cause: also KeyboardInterrupt
+    and SystemExit, and in place of an exception that cannot be made anew here a `RemoteError` with the full text. When
+    the initializer fails in a worker, its exception is what every result and every later call raises. Ctrl-C interrupts
+    the task that a worker runs, and leaves an idle worker alone. A callback that raises is reported by
+    `threading.excepthook`, and the pool goes on.
 
     `apply`, `map` and `starmap` block until the results are there, `join` until the workers have ended; all others
-    return at once. Leaving the pool as a context manager terminates it.
+    return at once. Leaving the pool as a context manager terminates it. A child of fork that inherits a pool cannot use
+    it. Workers end with the pool's process, however that ends.
+
+    All methods that run tasks also take, by name:
+
+    - `timeout`: how many seconds a task may run; then its worker is killed and replaced, and it fails with
+      `TaskTimedOut`. With a chunksize, a chunk is a task.
+    - `retries`: how many more times a task is tried after its worker died.
+    - `progress` (but for `apply`): called with how many more items are done, in the supervising thread; or what has an
+      `update` method for that, like a bar of tqdm's.
 
     Args:
         processes: How many workers; None for one for each CPU.
@@ -64,8 +86,17 @@ class Pool(multiprocessing.pool.Pool):
         TypeError: `initializer` cannot be called.
         ValueError: `processes` or `maxtasksperchild` is below one.
 
-    Differs: lambdas, closures and what was typed at a prompt may be tasks and results.
+    Differs: lambdas, closures and what was typed at a prompt may be tasks and results; results can be cancelled; an
+    iterable is read only as far as workers ask; one thread supervises, where multiprocessing has three.
     """
+
+    _state: str
+    _engine: Engine
+
+    @staticmethod
+    def Process(ctx: Any, *args: Any, **kwds: Any) -> Any:
+        """Makes a worker's process; does not start it."""
+        return ctx.Process(*args, **kwds)
 
     def __init__(
         self,
@@ -75,71 +106,272 @@ class Pool(multiprocessing.pool.Pool):
         maxtasksperchild: int | None = None,
         context: Any = None,
     ) -> None:
-        context = context or contexts.default_context.get_context()
-        # By name: in a ThreadPool the next class's takes other arguments.
-        multiprocessing.pool.Pool.__init__(self, processes, initializer, initargs, maxtasksperchild, context)
+        self._state = INIT  # for __del__, whatever is raised here
+        self._pool: list[Any] = []
+        self._ctx = context or contexts.default_context.get_context()
+        processes = default_size() if processes is None else processes
+        if processes < 1:
+            raise ValueError(f"Number of processes must be at least 1, not {processes!r}")
+        if maxtasksperchild is not None and (not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0):
+            raise ValueError(f"maxtasksperchild must be a positive int or None, not {maxtasksperchild!r}")
+        if initializer is not None and not callable(initializer):
+            raise TypeError(f"initializer must be a callable, not {initializer!r}")
+        self._processes = processes
+        self._initializer = initializer
+        self._initargs = initargs
+        self._maxtasksperchild = maxtasksperchild
+        crew = self._make_crew(initializer, initargs, maxtasksperchild)
+        self._engine = Engine(crew, processes, self._pool)
+        self._intake = Intake(self._engine, crew.seals)
+        self._terminate = Finalize(self, self._engine.terminate, exitpriority=15)
+        self._state = RUN
 
-    @staticmethod
-    def Process(ctx: Any, *args: Any, **kwds: Any) -> Any:
-        """Makes a worker's process; does not start it."""
-        return ctx.Process(*args, **_with_our_worker(kwds))
+    def _make_crew(
+        self, initializer: Callable[..., object] | None, initargs: Iterable[Any], maxtasks: int | None
+    ) -> Crew:
+        method = self._ctx.get_start_method()
+        return Crew(partial(self.Process, self._ctx), initializer, initargs, maxtasks, method)
 
-    def _setup_queues(self) -> None:
-        super()._setup_queues()  # type: ignore[misc]  # typeshed leaves it out
-        self._initializing = _Initializing()
-        self._quick_put = partial(_put_task, self._inqueue._writer.send, Sealer())  # type: ignore[attr-defined]
-        self._quick_get = partial(_get_result, self._outqueue._reader.recv, self._initializing)  # type: ignore[attr-defined]
+    def __del__(self, _warn: Any = warnings.warn, _run: str = RUN) -> None:
+        if self._state == _run:
+            _warn(f"unclosed running multiprocessing pool {self!r}", ResourceWarning, source=self)
 
-    def _check_running(self) -> None:
-        super()._check_running()  # type: ignore[misc]  # typeshed leaves it out
-        self._initializing.check()
+    def __repr__(self) -> str:
+        kind = type(self)
+        return f"<{kind.__module__}.{kind.__qualname__} state={self._state} pool_size={len(self._pool)}>"
+
+    def __reduce__(self) -> Any:
+        raise NotImplementedError("pool objects cannot be passed between processes or pickled")
 
     def __enter__(self) -> Self:
-        # Not with the initializer's failure: nobody would terminate the pool then.
-        super()._check_running()  # type: ignore[misc]  # typeshed leaves it out
+        if self._state != RUN:  # an initializer's failure is no reason: nobody would terminate the pool then
+            raise ValueError("Pool not running")
         return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.terminate()
+
+    @property
+    def _cache(self) -> dict[int, Job]:
+        return self._engine.jobs
+
+    def _check_running(self) -> None:
+        if self._state != RUN:
+            raise ValueError("Pool not running")
+        if self._engine.failure is not None:
+            raise self._engine.failure()
+
+    def _repopulate_pool(self) -> None:
+        """Needs nothing: who died is replaced at once."""
+
+    def apply(
+        self,
+        func: Callable[..., T],
+        args: Iterable[Any] = (),
+        kwds: Mapping[str, Any] = {},
+        *,
+        timeout: float | None = None,
+        retries: int = 0,
+    ) -> T:
+        """Runs one task and returns its value; blocks until it is there."""
+        return self.apply_async(func, args, kwds, timeout=timeout, retries=retries).get()
 
     def apply_async(
         self,
-        func: Callable[..., Any],
+        func: Callable[..., T],
         args: Iterable[Any] = (),
         kwds: Mapping[str, Any] = {},
-        callback: Callable[[Any], object] | None = None,
+        callback: Callable[[T], object] | None = None,
         error_callback: Callable[[BaseException], object] | None = None,
-    ) -> AsyncResult[Any]:
+        *,
+        timeout: float | None = None,
+        retries: int = 0,
+    ) -> AsyncResult[T]:
         """Hands out one task and returns its result-to-be.
 
         Args:
-            callback: Called with the value, in a thread that also receives the other results: it should be quick.
+            callback: Called with the value, in the thread that also receives the other results: it should be quick.
             error_callback: The same with the exception.
         """
-        return super().apply_async(func, args, kwds, _reporting(callback), _reporting(error_callback))
+        self._check_running()
+        result: ApplyResult[T] = ApplyResult(self, callback, error_callback)
+        self._link(result, self._intake.call(result, func, args, kwds, Options(timeout, retries)))
+        return result
 
-    def map_async(
+    def map(
         self,
-        func: Callable[[Any], Any],
+        func: Callable[[Any], T],
         iterable: Iterable[Any],
         chunksize: int | None = None,
-        callback: Callable[[Any], object] | None = None,
+        *,
+        timeout: float | None = None,
+        retries: int = 0,
+        progress: Progress | None = None,
+    ) -> list[T]:
+        """Returns the function's value for each item; blocks until all are there."""
+        return self._map(False, func, iterable, chunksize, (None, None), Options(timeout, retries), progress).get()
+
+    def map_async(  # type: ignore[override]
+        self,
+        func: Callable[[Any], T],
+        iterable: Iterable[Any],
+        chunksize: int | None = None,
+        callback: Callable[[list[T]], object] | None = None,
         error_callback: Callable[[BaseException], object] | None = None,
-    ) -> MapResult[Any]:
-        """Hands out a task for each item and returns the list-to-be of their values. See `apply_async`."""
-        return super().map_async(func, iterable, chunksize, _reporting(callback), _reporting(error_callback))
+        *,
+        timeout: float | None = None,
+        retries: int = 0,
+        progress: Progress | None = None,
+    ) -> MapResult[T]:
+        """Hands out a task for each chunk of items and returns the list-to-be of their values. See `apply_async`."""
+        return self._map(
+            False, func, iterable, chunksize, (callback, error_callback), Options(timeout, retries), progress
+        )
+
+    def starmap(
+        self,
+        func: Callable[..., T],
+        iterable: Iterable[Iterable[Any]],
+        chunksize: int | None = None,
+        *,
+        timeout: float | None = None,
+        retries: int = 0,
+        progress: Progress | None = None,
+    ) -> list[T]:
+        """As `map`, with items that are a call's arguments."""
+        return self._map(True, func, iterable, chunksize, (None, None), Options(timeout, retries), progress).get()
 
     def starmap_async(
         self,
-        func: Callable[..., Any],
+        func: Callable[..., T],
         iterable: Iterable[Iterable[Any]],
         chunksize: int | None = None,
-        callback: Callable[[Any], object] | None = None,
+        callback: Callable[[list[T]], object] | None = None,
         error_callback: Callable[[BaseException], object] | None = None,
-    ) -> AsyncResult[Any]:
+        *,
+        timeout: float | None = None,
+        retries: int = 0,
+        progress: Progress | None = None,
+    ) -> AsyncResult[list[T]]:
         """As `map_async`, with items that are a call's arguments."""
-        return super().starmap_async(func, iterable, chunksize, _reporting(callback), _reporting(error_callback))
+        return self._map(
+            True, func, iterable, chunksize, (callback, error_callback), Options(timeout, retries), progress
+        )
+
+    def imap(  # type: ignore[override]
+        self,
+        func: Callable[[Any], T],
+        iterable: Iterable[Any],
+        chunksize: int = 1,
+        *,
+        buffersize: int | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        progress: Progress | None = None,
+    ) -> IMapIterator[T]:
+        """Returns an iterator that gives the function's values in order, each as soon as it is there.
+
+        Args:
+            buffersize: How many tasks may be read from `iterable` whose values were not fetched yet; None for no limit.
+        """
+        return self._imap(IMapIterator, func, iterable, chunksize, buffersize, Options(timeout, retries), progress)
+
+    def imap_unordered(  # type: ignore[override]
+        self,
+        func: Callable[[Any], T],
+        iterable: Iterable[Any],
+        chunksize: int = 1,
+        *,
+        buffersize: int | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        progress: Progress | None = None,
+    ) -> IMapIterator[T]:
+        """As `imap`, in the order in which the values come."""
+        return self._imap(
+            IMapUnorderedIterator, func, iterable, chunksize, buffersize, Options(timeout, retries), progress
+        )
+
+    def close(self) -> None:
+        """Takes no more tasks; once all are done, the workers leave. Returns at once."""
+        if self._state == RUN:
+            self._state = CLOSE
+            self._engine.close()
+
+    def terminate(self) -> None:
+        """Ends the workers, whatever they do, and gives up what is not done; blocks until they have ended.
+
+        They are sent SIGTERM, and who has not left two seconds later is killed. What was given up raises
+        `concurrent.futures.CancelledError`.
+        """
+        self._state = TERMINATE
+        self._terminate()
+
+    def join(self) -> None:
+        """Blocks until all workers have ended, after `close` or `terminate`.
+
+        Raises:
+            ValueError: The pool is still running.
+        """
+        if self._state == RUN:
+            raise ValueError("Pool is still running")
+        self._engine.thread.join()
+
+    def _map(
+        self,
+        is_starred: bool,
+        function: Callable[..., Any],
+        iterable: Iterable[Any],
+        chunksize: int | None,
+        callbacks: tuple[Callback | None, Callback | None],
+        options: Options,
+        progress: Progress | None,
+    ) -> MapResult[Any]:
+        self._check_running()
+        items = sized(iterable)
+        if chunksize is None:
+            share = len(self._pool) * _CHUNKS_FOR_EACH_WORKER or 1
+            chunksize = 1 if options.wants_single_tasks else -(-len(items) // share)
+        size = 0 if chunksize <= 1 else chunksize
+        result: MapResult[Any] = MapResult(self, size, len(items), *callbacks, _updater(progress))
+        if not result.ready():
+            self._link(result, self._intake.each(result, function, items, size, is_starred, options))
+        return result
+
+    def _imap(
+        self,
+        kind: type[IMapIterator[Any]],
+        function: Callable[..., Any],
+        iterable: Iterable[Any],
+        chunksize: int,
+        buffersize: int | None,
+        options: Options,
+        progress: Progress | None,
+    ) -> IMapIterator[Any]:
+        self._check_running()
+        if chunksize < 1:
+            raise ValueError(f"Chunksize must be 1+, not {chunksize!r}")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError(f"buffersize must be 1 or more, or None, not {buffersize!r}")
+        allowance = None if buffersize is None else Allowance(buffersize)
+        size = 0 if chunksize == 1 else chunksize
+        result = kind(self, size > 0, allowance, _updater(progress))
+        items = list(iterable) if isinstance(iterable, (set, frozenset, dict)) else iterable
+        self._link(result, self._intake.each(result, function, items, size, False, options, allowance))
+        return result
+
+    def _link(self, result: Any, job: Job | None) -> None:
+        """Makes a result able to cancel its job."""
+        if job is not None:
+            result.link(partial(self._engine.cancel, job))
 
 
-class ThreadPool(Pool, multiprocessing.pool.ThreadPool):
+class ThreadPool(Pool, multiprocessing.pool.ThreadPool):  # pyright: ignore[reportIncompatibleMethodOverride]
     """Worker threads that run tasks. Has the methods of `Pool`, and delivers as many outcomes.
+
+    A thread cannot be stopped: `timeout` is refused, and `terminate` leaves those behind that do not end in time.
 
     Args:
         processes: How many threads; None for one for each CPU.
@@ -152,235 +384,26 @@ class ThreadPool(Pool, multiprocessing.pool.ThreadPool):
         initializer: Callable[..., object] | None = None,
         initargs: Iterable[Any] = (),
     ) -> None:
-        super().__init__(processes, initializer, initargs)
+        Pool.__init__(self, processes, initializer, initargs)
 
     @staticmethod
     def Process(ctx: Any, *args: Any, **kwds: Any) -> Any:
         """Makes a worker's thread; does not start it."""
-        return multiprocessing.pool.ThreadPool.Process(ctx, *args, **_with_our_worker(kwds))
+        return multiprocessing.dummy.Process(*args, **kwds)
 
-    def _setup_queues(self) -> None:
-        multiprocessing.pool.ThreadPool._setup_queues(self)  # type: ignore[attr-defined]
-        self._initializing = _Initializing()
-        self._quick_get = partial(_get_plain_result, self._outqueue.get, self._initializing)  # type: ignore[attr-defined]
-
-
-class _Initializing:
-    """How the initializers of a pool's workers went. Apart from the pool, whose threads must not keep it alive."""
-
-    def __init__(self) -> None:
-        self._failure: Callable[[], BaseException] | None = None
-
-    def fail(self, failure: Callable[[], BaseException]) -> None:
-        """Notes a failure, given as what makes its exception: one that is raised twice shows the traces of both."""
-        self._failure = self._failure or failure
-
-    def check(self) -> None:
-        """Raises the first failure."""
-        if self._failure is not None:
-            raise self._failure()
+    def _make_crew(
+        self, initializer: Callable[..., object] | None, initargs: Iterable[Any], maxtasks: int | None
+    ) -> Crew:
+        return ThreadCrew(partial(self.Process, self._ctx), initializer, initargs, maxtasks, "thread")
 
 
-def _put_task(send: Callable[[Any], None], sealer: Sealer, task: Any) -> None:
-    if task is not None:
-        job, index, *call = task
-        task = job, index, sealer.seal(call)
-    send(task)
-
-
-def _get_result(receive: Callable[[], Any], initializing: _Initializing) -> Any:
-    """Returns a job, its index there, and whether it went well with what came of it; or None at the end."""
-    while True:
-        message = receive()
-        if message is None:
-            return None
-        job, index, outcome, content = message
-        if job is not None:
-            return job, index, _open(outcome, content)
-        initializing.fail(partial(unpack, content))
-
-
-def _open(outcome: int, content: Any) -> tuple[bool, Any]:
-    if outcome == _VALUE:
-        return True, content
-    if outcome == _FAILURE:
-        return False, unpack(content)
-    try:
-        return True, unseal(content)
-    except (Exception, SystemExit) as error:
-        error.add_note("while unpickling the result of a pool's task")
-        return False, error
-
-
-def _get_plain_result(receive: Callable[[], Any], initializing: _Initializing) -> Any:
-    """The same between threads."""
-    while True:
-        message = receive()
-        if message is None or message[0] is not None:
-            return message
-        _, _, (_, error) = message
-        initializing.fail(partial(_same, error))
-
-
-def _same(error: BaseException) -> BaseException:
-    return error
-
-
-def _reporting(callback: Callable[[Any], object] | None) -> Callable[[Any], object] | None:
-    return None if callback is None else partial(_call_back, callback)
-
-
-def _call_back(callback: Callable[[Any], object], outcome: Any) -> None:
-    """Runs a user's callback in the thread that receives results, which has to outlive it."""
-    try:
-        callback(outcome)
-    except Exception as error:
-        details = (type(error), error, error.__traceback__, threading.current_thread())
-        threading.excepthook(threading.ExceptHookArgs(details))
-
-
-def _with_our_worker(kwds: dict[str, Any]) -> dict[str, Any]:
-    return {**kwds, "target": worker} if kwds.get("target") is _standard.worker else kwds
-
-
-def worker(
-    inqueue: Any,
-    outqueue: Any,
-    initializer: Callable[..., object] | None = None,
-    initargs: Iterable[Any] = (),
-    maxtasks: int | None = None,
-    wrap_exception: bool = False,
-) -> None:
-    """What a pool's worker runs: takes tasks until there are no more.
-
-    Blocks while there is none. A worker whose initializer failed answers each task with that failure: were it to end,
-    the pool would only start the next.
-
-    Args:
-        inqueue: Where tasks come from.
-        outqueue: Where results go.
-        maxtasks: After how many tasks to end; None for no limit.
-        wrap_exception: True in a process: messages are sealed, and exceptions take their tracebacks along.
-    """
-    if maxtasks is not None and not (isinstance(maxtasks, int) and maxtasks >= 1):
-        raise AssertionError(f"Maxtasks {maxtasks!r} is not valid")
-    if hasattr(inqueue, "_writer"):
-        inqueue._writer.close()
-        outqueue._reader.close()
-    run = _SealedTasks(outqueue.put) if wrap_exception else _PlainTasks(outqueue.put)
-    if initializer is not None:
-        run.initialize(initializer, initargs)
-    completed = 0
-    while maxtasks is None or completed < maxtasks:
-        try:
-            task = inqueue.get()
-        except (EOFError, OSError):
-            return
-        if task is None:
-            return
-        run.task(task)
-        del task
-        completed += 1
-
-
-class _PlainTasks:
-    """Runs the tasks of a thread."""
-
-    def __init__(self, put: Callable[[Any], None]) -> None:
-        self._put = put
-        self._failure: BaseException | None = None
-
-    def initialize(self, initializer: Callable[..., object], initargs: Iterable[Any]) -> None:
-        """Calls the initializer; its failure is told, and is the result of every task."""
-        try:
-            self._call(initializer, initargs, {})
-        except BaseException as error:
-            error.add_note("raised by the initializer of a pool's worker")
-            self._failure = error
-            self._fail(None, None, error)
-
-    def task(self, task: Any) -> None:
-        """Runs a task and puts its result."""
-        job, index, *content = task
-        if self._failure is not None:
-            self._fail(job, index, self._failure)
-            return
-        try:
-            func, args, kwds = self._open(content)
-        except BaseException as error:
-            self._fail(job, index, error)
-            return
-        try:
-            value = self._call(func, args, kwds)
-        except BaseException as error:
-            # What re-raises an error of the caller's own iterable adds nothing to it.
-            self._fail(job, index, error, with_traceback=func is not _standard._helper_reraises_exception)
-        else:
-            self._succeed(job, index, value)
-
-    def _call(self, func: Callable[..., Any], args: Iterable[Any], kwds: Mapping[str, Any]) -> Any:
-        return func(*args, **kwds)
-
-    def _open(self, content: list[Any]) -> Any:
-        return content
-
-    def _succeed(self, job: int, index: int, value: Any) -> None:
-        self._put((job, index, (True, value)))
-
-    def _fail(self, job: int | None, index: int | None, error: BaseException, with_traceback: bool = True) -> None:
-        self._put((job, index, (False, error)))
-
-
-class _SealedTasks(_PlainTasks):
-    """Runs the tasks of a process. Ctrl-C reaches a running task only: while the worker is idle the parent decides."""
-
-    def __init__(self, put: Callable[[Any], None]) -> None:
-        super().__init__(put)
-        self._sealer = Sealer()
-        self._is_interruptible = False
-        is_main = threading.current_thread() is threading.main_thread()
-        if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._interrupt)
-
-    def _interrupt(self, number: int, frame: object) -> None:
-        if self._is_interruptible:
-            raise KeyboardInterrupt
-
-    def _call(self, func: Callable[..., Any], args: Iterable[Any], kwds: Mapping[str, Any]) -> Any:
-        try:
-            self._is_interruptible = True
-            return func(*args, **kwds)
-        finally:
-            self._is_interruptible = False
-
-    def _open(self, content: list[Any]) -> Any:
-        try:
-            return unseal(content[0])
-        except Exception as error:
-            error.add_note("while unpickling the task in a pool's worker")
-            raise
-
-    def _succeed(self, job: int, index: int, value: Any) -> None:
-        if is_safe(value):
-            self._put((job, index, _VALUE, value))
-            return
-        try:
-            content = self._sealer.seal(value)
-        except Exception as error:
-            self._fail(job, index, _unsendable(error, value), with_traceback=False)
-        else:
-            self._put((job, index, _SEALED, content))
-
-    def _fail(self, job: int | None, index: int | None, error: BaseException, with_traceback: bool = True) -> None:
-        self._put((job, index, _FAILURE, pack(error, with_traceback)))
-
-
-def _unsendable(error: Exception, value: Any) -> Exception:
-    try:
-        unsendable: Exception = MaybeEncodingError(error, value)
-    except Exception:  # of the value's own __repr__
-        unsendable = MaybeEncodingError(error, f"a {type(value).__qualname__} without a repr()")
-    return unsendable
+def _updater(progress: Progress | None) -> Callback | None:
+    if progress is None:
+        return None
+    update: Callback = getattr(progress, "update", progress)
+    if not callable(update):
+        raise TypeError(f"progress must be callable or have an update method, not {progress!r}")
+    return update
 
 
 __all__ = [

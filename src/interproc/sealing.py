@@ -25,7 +25,7 @@ _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 
 class Sealer:
-    """Seals one object after the other, as fast as pickle can. For one thread."""
+    """Seals one object after the other, as fast as pickle can. For any thread."""
 
     def __init__(self) -> None:
         self._idle: list[_Pickler] = []
@@ -36,7 +36,10 @@ class Sealer:
         Raises:
             UnsendableError: There is no way; names the part that is to blame.
         """
-        pickler = self._idle.pop() if self._idle else _Pickler()  # none where a __reduce__ method seals something
+        try:
+            pickler = self._idle.pop()
+        except IndexError:  # other threads have them, or a __reduce__ method seals something
+            pickler = _Pickler()
         try:
             return pickler.dump(obj)
         except Exception as error:

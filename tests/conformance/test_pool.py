@@ -218,7 +218,7 @@ def test_pool_uses_the_default_context() -> None:
     try:
         interproc.set_start_method("spawn", force=True)
         with Pool(1) as pool:
-            assert pool._ctx is interproc.get_context("spawn")  # type: ignore[attr-defined]
+            assert pool._ctx is interproc.get_context("spawn")
             assert pool.apply(manager_bodies.pid_of_worker) != os.getpid()
     finally:
         multiprocessing.set_start_method(before, force=True)
@@ -231,7 +231,7 @@ def test_pool_made_from_the_standard_class(context: SharedMemoryContext) -> None
 
 def test_idle_pool_survives_a_killed_worker(context: SharedMemoryContext) -> None:
     with Pool(2, context=context) as pool:
-        workers: list[Any] = pool._pool  # type: ignore[attr-defined]
+        workers: list[Any] = pool._pool
         victim = workers[0]
         victim.kill()
         victim.join()

@@ -12,7 +12,7 @@ from interproc.bench.experiments import (
     Idle,
     Importing,
     Managed,
-    PoolMap,
+    Pooled,
     Primitive,
     PutGet,
     RoundTrip,
@@ -98,7 +98,11 @@ ROWS: tuple[Row, ...] = (
         TimesBetter(2),
     ),
     Row("manager-create", "create and drop a dict in a Manager", Managed("create"), TimesBetter(10)),
-    Row("pool-map", "Pool.map, one task for an int", PoolMap(), TimesBetter(1)),
+    Row("pool-map", "Pool.map, one task for an int", Pooled("map"), TimesBetter(4)),
+    Row("pool-imap-unordered", "Pool.imap_unordered, same", Pooled("imap_unordered"), TimesBetter(4)),
+    Row(
+        "pool-array-8m", "Pool.map, one task for an ndarray of 8 MiB", Pooled("map", array_of(8 * MIB)), TimesBetter(10)
+    ),
     Row("import", "import, on top of a bare interpreter", Importing(), TimesTheTime(1.3)),
     Row("growth-1m", "put 1 M ints, get them: one message", Backlog(), fixed=Fixed(1_000_000, 100_000)),
     Row(

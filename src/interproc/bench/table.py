@@ -1,5 +1,7 @@
 """Table: the report on a terminal."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -16,8 +18,11 @@ def print_report(report: Report, console: Console) -> None:
     """Prints the machine, the versions, the rows, and what went wrong."""
     console.print(Text(report.machine.text))
     console.print(Text(_versions(report)))
-    if report.rows:
-        console.print(_table(report, with_titles=console.width >= TITLES_FROM_WIDTH))
+    of_pools = [result.row.experiment.needs == "pool" for result in report.rows]
+    for is_of_pools in (False, True):  # other libraries take part in those
+        rows = [result for result, matches in zip(report.rows, of_pools, strict=True) if matches == is_of_pools]
+        if rows:
+            console.print(_table(report, rows, with_titles=console.width >= TITLES_FROM_WIDTH))
     for result in report.rows:
         for name, cell in result.cells.items():
             if cell.status in ("hung", "failed"):
@@ -30,22 +35,23 @@ def _versions(report: Report) -> str:
     return f"{', '.join(names)}; medians of up to {plan.rounds} interleaved rounds of about {plan.round_s:g} s"
 
 
-def _table(report: Report, with_titles: bool) -> Table:
+def _table(report: Report, rows: Sequence[RowResult], with_titles: bool) -> Table:
+    names = [name for name in report.versions if any(result.cells[name].status != "not offered" for result in rows)]
     caption = "in brackets: times better than multiprocessing"
     table = Table(caption=f"{caption}; --quick: growth with a tenth of the messages" if report.plan.quick else caption)
     table.add_column("row", no_wrap=True)
     if with_titles:
         table.add_column("what")
-    for name in report.versions:
+    for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("target", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    for result in report.rows:
+    for result in rows:
         target = result.row.target
         table.add_row(
             result.row.key,
             *([result.row.title] if with_titles else []),
-            *(_figure(result, name) for name in report.versions),
+            *(_figure(result, name) for name in names),
             target.text if target else "",
             VERDICTS[report.is_met(result)],
         )

@@ -1,4 +1,4 @@
-"""`interproc bench`: queues and pipes beside multiprocessing, faster-fifo and pyzmq."""
+"""`interproc bench`: queues and pipes beside multiprocessing, faster-fifo and pyzmq, pools beside loky and others."""
 
 import argparse
 import sys
@@ -99,9 +99,9 @@ def _progress() -> Iterator[Notice]:
 
 def _list(rows: Sequence[Row], sweeps: Sequence[Sweep]) -> None:
     for row in rows:
-        print(f"{row.key:<18}{row.title}")
+        print(f"{row.key:<22}{row.title}")
     for sweep in sweeps:
-        print(f"{sweep.key:<18}{sweep.title} (with --plots)")
+        print(f"{sweep.key:<22}{sweep.title} (with --plots)")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,9 +4,10 @@ from interproc.bench.experiments.alone import Backlog, Copying, Creation, PutGet
 from interproc.bench.experiments.experiment import Experiment
 from interproc.bench.experiments.flow import Flow
 from interproc.bench.experiments.idle import Idle
+from interproc.bench.experiments.pooled import Pooled
 from interproc.bench.experiments.primitives import Primitive
 from interproc.bench.experiments.round_trip import RoundTrip
-from interproc.bench.experiments.served import Managed, PoolMap
+from interproc.bench.experiments.served import Managed
 from interproc.bench.experiments.startup import Importing, Starting
 
 __all__ = [
@@ -18,7 +19,7 @@ __all__ = [
     "Idle",
     "Importing",
     "Managed",
-    "PoolMap",
+    "Pooled",
     "Primitive",
     "PutGet",
     "RoundTrip",

@@ -38,25 +38,6 @@ class Managed:
         return Sample(elapsed_s / count / calls, elapsed_s)
 
 
-@dataclass(frozen=True)
-class PoolMap:
-    """A pool of two workers maps a function over `count` ints, one in each task."""
-
-    needs: Literal["context"] = "context"
-    unit: Unit = SECONDS
-    first_count: int = 64
-
-    def measure(self, peer: Peer, count: int) -> Sample:
-        """Returns the time of one task."""
-        context: Any = peer.context()
-        with context.Pool(2) as pool:
-            pool.map(abs, range(WARM_UP_COUNT), chunksize=1)
-            start_s = perf_counter()
-            pool.map(abs, range(count), chunksize=1)
-            elapsed_s = perf_counter() - start_s
-        return Sample(elapsed_s / count, elapsed_s)
-
-
 def _set_and_get(manager: Any) -> Callable[[int], None]:
     shared = manager.dict()
 

@@ -2,12 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from multiprocessing.context import BaseContext
 from typing import Any, ClassVar, Literal
 
-Offer = Literal["queue", "simple_queue", "pipe", "process", "import", "context"]
+Offer = Literal["queue", "simple_queue", "pipe", "process", "import", "context", "pool"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,14 @@ class Consumer:
 
     get: Callable[[], Any]
     get_many: Callable[[int], Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Workers:
+    """A pool's calls: both apply a function to items, one in each task, and return all values."""
+
+    map: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
+    imap_unordered: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
 
 
 class Link(ABC):
@@ -126,6 +135,10 @@ class Peer(ABC):
 
     def context(self) -> BaseContext:
         """Returns what makes locks, events and values."""
+        raise NotImplementedError
+
+    def pool(self, count: int) -> AbstractContextManager[Workers]:
+        """Makes a pool of so many workers."""
         raise NotImplementedError
 
 

@@ -1,11 +1,24 @@
 """multiprocessing, and interproc, which has the same interface and batches besides."""
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from multiprocessing.context import BaseContext
 from typing import Any, ClassVar
 
-from interproc.bench.peers.peer import Consumer, Duplex, Link, Offer, Peer, Producer, Traffic, get_one, put_each
+from interproc.bench.peers.peer import (
+    Consumer,
+    Duplex,
+    Link,
+    Offer,
+    Peer,
+    Producer,
+    Traffic,
+    Workers,
+    get_one,
+    put_each,
+)
 
 
 def do_nothing() -> None:
@@ -55,7 +68,9 @@ class Multiprocessing(Peer):
 
     name = "multiprocessing"
     module = "multiprocessing"
-    offers: ClassVar[frozenset[Offer]] = frozenset({"queue", "simple_queue", "pipe", "process", "import", "context"})
+    offers: ClassVar[frozenset[Offer]] = frozenset(
+        {"queue", "simple_queue", "pipe", "process", "import", "context", "pool"}
+    )
 
     def load(self) -> str:
         """Returns the version of Python."""
@@ -86,6 +101,15 @@ class Multiprocessing(Peer):
     def context(self) -> BaseContext:
         """Returns the context of fork."""
         return self._context("fork")
+
+    @contextmanager
+    def pool(self, count: int) -> Iterator[Workers]:
+        """Makes a Pool of forked processes."""
+        with self._context("fork").Pool(count) as pool:
+            yield Workers(
+                lambda function, items: pool.map(function, items, chunksize=1),
+                lambda function, items: list(pool.imap_unordered(function, items)),
+            )
 
     def _context(self, method: str) -> BaseContext:
         context: BaseContext = import_module(self.module).get_context(method)
