@@ -10,13 +10,14 @@ namespace {
 
 LentBufferObject* as_lent(PyObject* self) { return reinterpret_cast<LentBufferObject*>(self); }
 
-bool raise_if_moved(const LentBufferObject* buffer) {
-  if (!buffer->is_moved) return true;
+bool raise_moved() {
   PyErr_SetString(
       PyExc_ValueError,
       "this buffer was put, and belongs to its receiver: take a new one from empty_buffer() or empty_array()");
   return false;
 }
+
+bool raise_if_moved(const LentBufferObject* buffer) { return !buffer->is_moved || raise_moved(); }
 
 int get_buffer(PyObject* self, Py_buffer* view, int flags) {
   LentBufferObject* buffer = as_lent(self);
@@ -124,7 +125,7 @@ PyObject* lend_buffer(const State& state, Channel* channel, PyObject* size) {
   LentBufferObject* buffer = as_lent(self);
   buffer->data = lent != nullptr ? lent->data() : memory->data();
   buffer->size_bytes = size_bytes;
-  buffer->is_moved = false;
+  new (&buffer->is_moved) std::atomic<bool>(false);
   new (&buffer->lent) std::shared_ptr<Lent>(std::move(lent));
   new (&buffer->memory) std::shared_ptr<Memory>(std::move(memory));
   new (&buffer->channel) std::weak_ptr<Channel>(channel->shared_from_this());
@@ -154,9 +155,11 @@ bool find_move(const State& state, const Channel* channel, const Py_buffer& view
 bool Move::begin(const State& state, std::uint64_t* block, const std::uint8_t** payload) {
   *block = no_block;
   *payload = buffer->data;
+  if (buffer->is_moved.exchange(true)) return raise_moved();  // another thread was faster
   if (goes_along) {
     Fault fault;
     Status status = buffer->lent->begin_move(block, payload, &fault);
+    if (status != Status::ok) buffer->is_moved = false;
     if (status == Status::full) {
       PyErr_Format(PyExc_MemoryError, "there is no room to move a lent buffer of %zd bytes", buffer->size_bytes);
       return false;
@@ -167,7 +170,6 @@ bool Move::begin(const State& state, std::uint64_t* block, const std::uint8_t** 
     }
   }
   has_begun = true;
-  buffer->is_moved = true;
   return holder == &buffer->ob_base || change_class(holder, state.moved_array_type);
 }
 

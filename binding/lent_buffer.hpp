@@ -4,6 +4,7 @@
 // of a forked child are private memory, copied when it is put. Either way it is put once: then using it raises.
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "buffer.hpp"
@@ -21,7 +22,7 @@ struct LentBufferObject {
   std::weak_ptr<Channel> channel;
   std::uint8_t* data;
   Py_ssize_t size_bytes;
-  bool is_moved;
+  std::atomic<bool> is_moved;  // or on its way: whoever sets it puts it
 
   bool can_move() const { return lent != nullptr && lent->can_move(); }
 };

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import interproc
+from interproc.errors import Full
 from interproc.lent_arrays import LentArray, MovedArray
 from tests.binding.lending import blocks, counted, lend
 
@@ -86,7 +87,7 @@ def test_in_a_batch_each_moves_with_its_message() -> None:
 def test_a_batch_that_stops_leaves_the_rest_as_it_was() -> None:
     queue = interproc.Queue[Any](2)
     arrays = [lend(queue, i) for i in range(4)]
-    with pytest.raises(interproc.queues.Full) as caught:
+    with pytest.raises(Full) as caught:
         queue.put_many(arrays, timeout=0)
     assert getattr(caught.value, "count") == 2  # noqa: B009
     assert [type(array) for array in arrays] == [MovedArray, MovedArray, LentArray, LentArray]
@@ -102,7 +103,7 @@ def test_a_put_that_raises_leaves_the_array_as_it_was() -> None:
     array = lend(queue)
     part = array[5:]
     for timeout in (0, 0.01):
-        with pytest.raises(interproc.queues.Full):
+        with pytest.raises(Full):
             queue.put([array], timeout=timeout)
         assert type(array) is LentArray
         assert (array == 3).all() and (part == 3).all()
@@ -171,3 +172,45 @@ def test_a_context_lends_buffers_of_the_queue_or_connection_they_go_to() -> None
             put(buffer)
         assert bytes(queue.get()[:3]) == bytes(receiver.recv()[:3]) == b"abc"
     assert counted(queue, "lent") == 1
+
+
+class Interleaved:
+    """Pickles only after another thread has put the array."""
+
+    def __init__(self, action: Any) -> None:
+        self.action = action
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        self.action()
+        return int, (5,)
+
+
+def test_of_two_that_put_it_at_the_same_time_one_does_and_the_other_raises() -> None:
+    queue = interproc.Queue[Any]()
+    array = lend(queue)
+    with pytest.raises(ValueError, match="was put"):
+        queue.put([array, Interleaved(lambda: queue.put(array))])
+    assert isinstance(array, MovedArray)
+    assert queue.qsize() == 1
+    assert (queue.get() == 3).all()
+    assert counted(queue, "lent") == 1
+
+
+def test_an_array_used_while_its_message_is_pickled_is_as_it_was() -> None:
+    queue = interproc.Queue[Any]()
+    array = lend(queue)
+    seen = []
+    queue.put([array, Interleaved(lambda: seen.append(array.sum()))])
+    assert seen == [3 * 512 * 300]
+    assert (queue.get()[0] == 3).all()
+
+
+def test_results_written_into_it_stay_what_they_are() -> None:
+    queue = interproc.Queue[Any]()
+    array = lend(queue)
+    np.add(array, 1, out=array)
+    array[...] = np.multiply(array, 2)
+    np.copyto(array[:5], 0)
+    queue.put(array)
+    received = queue.get()
+    assert (received[:5] == 0).all() and (received[5:] == 8).all()
