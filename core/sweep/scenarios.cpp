@@ -34,6 +34,7 @@ void add_two_deaths(std::vector<Scenario>& all) {
 std::vector<Scenario> scenarios() {
   std::vector<Scenario> all;
   add_puts_and_gets(all);
+  add_lent(all);
   add_states(all);
   add_two_deaths(all);
   return all;

@@ -20,6 +20,7 @@ from interproc.connection import Connection
 
 KIB = 1 << 10
 MIB = 1 << 20
+PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS  # nothing is there before it is written
 SIZES = [0, 1, 100, 1000, 16 * KIB, 64 * KIB, MIB // 2, 5 * MIB]
 
 
@@ -207,7 +208,7 @@ def test_every_contiguous_buffer_can_be_sent() -> None:
 def test_more_than_four_gibibytes_go_through_in_pieces() -> None:
     size = (4 << 30) + 12_345
     receiver, sender = interproc.Pipe(duplex=False)
-    with receiver, sender, mmap.mmap(-1, size) as source, mmap.mmap(-1, size) as destination:
+    with receiver, sender, mmap.mmap(-1, size, PRIVATE) as source, mmap.mmap(-1, size, PRIVATE) as destination:
         marks = {0: b"first", (4 << 30) - 3: b"across", size - 4: b"last", 3 << 30: b"third"}
         for at, mark in marks.items():
             source[at : at + len(mark)] = mark

@@ -11,6 +11,7 @@ import pytest
 
 import interproc
 from interproc import _core
+from interproc.errors import ShutDown
 from interproc.lent_arrays import LentArray, MovedArray
 from tests.binding.lending import blocks, counted, lend
 
@@ -318,7 +319,7 @@ def test_a_buffer_of_impossible_size_is_refused() -> None:
         queue.empty_buffer(5)
     ended = interproc.Queue[Any]()
     ended.shutdown()
-    with pytest.raises(interproc.queues.ShutDown):
+    with pytest.raises(ShutDown):
         ended.empty_array(1 << 20)
 
 
@@ -351,8 +352,8 @@ def test_threads_that_lend_and_put_at_the_same_time_get_what_is_theirs() -> None
         array = queue.get()
         assert (array == array[0]).all()
         seen.append(int(array[0]))
+        del array
     for thread in threads:
         thread.join()
     assert sorted(seen) == [number * 1000 + i for number in range(4) for i in range(40)]
-    del array
     assert blocks(queue) == 0

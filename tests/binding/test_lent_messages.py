@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import interproc
+from interproc.errors import Full
 from interproc.lent_arrays import LentArray, MovedArray
 from tests.binding.lending import blocks, counted, lend
 
@@ -86,7 +87,7 @@ def test_in_a_batch_each_moves_with_its_message() -> None:
 def test_a_batch_that_stops_leaves_the_rest_as_it_was() -> None:
     queue = interproc.Queue[Any](2)
     arrays = [lend(queue, i) for i in range(4)]
-    with pytest.raises(interproc.queues.Full) as caught:
+    with pytest.raises(Full) as caught:
         queue.put_many(arrays, timeout=0)
     assert getattr(caught.value, "count") == 2  # noqa: B009
     assert [type(array) for array in arrays] == [MovedArray, MovedArray, LentArray, LentArray]
@@ -102,7 +103,7 @@ def test_a_put_that_raises_leaves_the_array_as_it_was() -> None:
     array = lend(queue)
     part = array[5:]
     for timeout in (0, 0.01):
-        with pytest.raises(interproc.queues.Full):
+        with pytest.raises(Full):
             queue.put([array], timeout=timeout)
         assert type(array) is LentArray
         assert (array == 3).all() and (part == 3).all()

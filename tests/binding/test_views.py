@@ -185,18 +185,11 @@ def test_parts_of_about_equal_size_are_all_read_in_place() -> None:
 
 def test_kept_views_cut_up_the_memory_only_until_it_is_needed() -> None:
     queue: _core.QueueBase[Any] = _core.QueueBase(_core.Segment.create(max_bytes=8 * MIB, virtual_bytes=8 * MIB))
-    kept = []
-    for i in range(60):
-        received = pass_on(queue, np.full(60_000, i, np.uint8))
-        other = pass_on(queue, np.full(60_000, 99, np.uint8))
-        if i % 20 == 10:
-            kept.append((i, received))
-        elif i % 20 == 0:
-            parts = [received, other]
-        parts.append(other)
-    del received, other, parts
+    arrays = [pass_on(queue, np.full(60_000, i, np.uint8)) for i in range(60)]
+    kept = {i: arrays[i] for i in (10, 30, 50)}
+    arrays.clear()
     large = np.arange(MIB // 4)
     for _ in range(3):
         assert np.array_equal(pass_on(queue, large), large)
-    assert all((array == i).all() for i, array in kept)
+    assert all((array == i).all() for i, array in kept.items())
     assert queue.statistics()["streams"] == 0

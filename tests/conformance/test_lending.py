@@ -6,6 +6,7 @@ import numpy as np
 
 import interproc
 from interproc.context import SharedMemoryContext
+from interproc.errors import Empty
 from tests.conformance import lending_bodies
 from tests.contexts import PATIENCE_SECONDS, Children
 from tests.waiting_for import until
@@ -24,7 +25,7 @@ def test_lent_arrays_of_another_process_arrive_without_a_copy(context: SharedMem
         assert number == expected
         assert (array == number).all()
         array += 1
-    del array
+        del array
     children.join()
     assert counted(queue, "lent") == 40
     assert counted(queue, "copied_bytes") < 40 * 1000
@@ -58,7 +59,7 @@ def _only_waits(queue: Any) -> bool:
     """Sleeping in it looks for the dead."""
     try:
         queue.get(timeout=0.15)
-    except interproc.queues.Empty:
+    except Empty:
         return True
     return False
 
