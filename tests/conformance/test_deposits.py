@@ -35,12 +35,10 @@ def boards() -> int:
 
 def test_what_was_taken_is_dropped_in_any_order() -> None:
     deposits = Deposits()
-    tickets, seen = [], []
-    for _ in range(5000):
-        thing = Thing()
-        seen.append(weakref.ref(thing))
-        tickets.append(pickle.loads(pickle.dumps(deposits.leave(thing))))
-    del thing
+    things = [Thing() for _ in range(5000)]
+    seen = [weakref.ref(thing) for thing in things]
+    tickets = [pickle.loads(pickle.dumps(deposits.leave(thing))) for thing in things]
+    del things
     assert boards() == 2
     for number in (*range(0, 5000, 2), *range(1, 4900, 2)):
         tickets[number].take()

@@ -18,7 +18,11 @@ from tests.payloads import bodies
 from tests.payloads.bodies import Record
 
 SETTINGS = settings(
-    max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
 DTYPES = arrays_of.scalar_dtypes() | arrays_of.nested_dtypes(max_itemsize=64)
 

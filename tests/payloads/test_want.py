@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from queue import Full
 from typing import Any
 
@@ -105,11 +106,11 @@ def test_a_buffer_that_another_thread_wants_to_resize_meanwhile() -> None:
 
     def resize() -> None:
         while not stop.is_set():
-            try:
-                data.extend(b"x")
-                data.pop()
-            except BufferError:
-                continue
+            with suppress(BufferError):
+                if len(data) == 32 * MIB:
+                    data.append(0)
+                else:
+                    data.pop()
 
     thread = threading.Thread(target=resize)
     thread.start()
