@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint64_t least_block_bytes = 256;
 // While blocks are alive, idle ones may keep this many times what an idle arena keeps.
-constexpr std::uint64_t warm_while_busy = 4;
+constexpr std::uint64_t warm_while_busy = 16;
 // An arena that has emptied twice within this time is a line of big messages that comes and goes: it keeps what it needed
 // both times, until somebody has slept.
 constexpr std::uint64_t cycle_ns = 1'000'000'000;
