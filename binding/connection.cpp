@@ -6,6 +6,7 @@
 #include <new>
 
 #include "arguments.hpp"
+#include "attached.hpp"
 #include "connection_docs.hpp"
 #include "connection_object.hpp"
 #include "errors.hpp"
@@ -133,6 +134,31 @@ PyObject* statistics(PyObject* self, PyObject*) {
   return result.release();
 }
 
+PyObject* attached(PyObject* self, PyObject*) {
+  ConnectionStay stay(as_connection(self));
+  if (!stay) {
+    raise_os_error("handle is closed");
+    return nullptr;
+  }
+  Ref sending(attached_to(as_connection(self)->sending.channel()));
+  Ref receiving(attached_to(as_connection(self)->receiving.channel()));
+  return sending && receiving ? PyTuple_Pack(2, sending.get(), receiving.get()) : nullptr;
+}
+
+PyObject* sweep(PyObject* self, PyObject*) {
+  ConnectionStay stay(as_connection(self));
+  if (!stay) {
+    raise_os_error("handle is closed");
+    return nullptr;
+  }
+  for (Line* line : {&as_connection(self)->sending, &as_connection(self)->receiving}) {
+    if (line->channel() == nullptr) continue;
+    Unlocked unlocked;
+    line->channel()->sweep();
+  }
+  Py_RETURN_NONE;
+}
+
 PyObject* get_closed(PyObject* self, void*) { return PyBool_FromLong(as_connection(self)->uses.is_closed()); }
 PyObject* get_readable(PyObject* self, void*) { return PyBool_FromLong(as_connection(self)->readable); }
 PyObject* get_writable(PyObject* self, void*) { return PyBool_FromLong(as_connection(self)->writable); }
@@ -253,6 +279,8 @@ PyMethodDef methods[] = {
     {"close", close, METH_NOARGS, docs::close_connection},
     {"fileno", fileno, METH_NOARGS, docs::connection_fileno},
     {"statistics", statistics, METH_NOARGS, docs::connection_statistics},
+    {"_attached", attached, METH_NOARGS, nullptr},
+    {"_sweep", sweep, METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
 

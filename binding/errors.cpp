@@ -116,6 +116,11 @@ PyObject* raise(const State& state, Status status, const Fault& fault) {
     case Status::shut_down:
       PyErr_SetNone(state.hook(Hook::ShutDown));
       return nullptr;
+    case Status::no_consumer:
+      PyErr_SetString(state.hook(Hook::NoConsumer),
+                      "the queue is full, and no other process that lives has asked it for objects: start one that "
+                      "does, or make the queue with on_no_consumer='block' or 'drop_oldest'");
+      return nullptr;
     case Status::system_error:
       return raise_os_error(PyExc_OSError, fault.error_number,
                             Ref(PyUnicode_FromFormat("%s: %s", fault.doing, strerror(fault.error_number))));

@@ -48,7 +48,9 @@ bool Line::put(const Message& message, std::uint64_t deadline_ns) {
   if (message.size_bytes <= most_bytes_with_gil) {
     status = channel_->try_put(message, false, &fault);
     if (status == Status::ok) return true;
-    if (status == Status::full && deadline_ns == 0) return raise_late(full_, false);
+    if (status == Status::full && deadline_ns == 0 && channel_->blocks_without_consumer()) {
+      return raise_late(full_, false);
+    }
   }
   StreamPut progress;
   bool in_pieces = false;

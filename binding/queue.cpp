@@ -2,6 +2,7 @@
 #include <new>
 
 #include "arguments.hpp"
+#include "attached.hpp"
 #include "errors.hpp"
 #include "lent_buffer.hpp"
 #include "queue_docs.hpp"
@@ -103,6 +104,19 @@ PyObject* empty_buffer(PyObject* self, PyObject* size_bytes) {
 PyObject* statistics(PyObject* self, PyObject*) {
   QueueStay stay(as_queue(self));
   return stay ? statistics_of(*as_queue(self)->state, as_queue(self)->line.channel()) : raise_closed(self);
+}
+
+PyObject* attached(PyObject* self, PyObject*) {
+  QueueStay stay(as_queue(self));
+  return stay ? attached_to(as_queue(self)->line.channel()) : raise_closed(self);
+}
+
+PyObject* sweep(PyObject* self, PyObject*) {
+  QueueStay stay(as_queue(self));
+  if (!stay) return raise_closed(self);
+  Unlocked unlocked;
+  as_queue(self)->line.channel()->sweep();
+  Py_RETURN_NONE;
 }
 
 PyObject* get_closed(PyObject* self, void*) { return PyBool_FromLong(as_queue(self)->uses.is_closed()); }
@@ -228,6 +242,8 @@ PyMethodDef methods[] = {
     {"close", close, METH_NOARGS, docs::close},
     {"fileno", fileno, METH_NOARGS, docs::fileno},
     {"statistics", statistics, METH_NOARGS, docs::statistics},
+    {"_attached", attached, METH_NOARGS, nullptr},
+    {"_sweep", sweep, METH_NOARGS, nullptr},
     {"__class_getitem__", class_getitem, METH_O | METH_CLASS, docs::class_getitem},
     {nullptr, nullptr, 0, nullptr},
 };

@@ -15,6 +15,7 @@ inline constexpr const char* put = PyDoc_STR(
     "passed or the queue is shut down; signal handlers run meanwhile.\n\n"
     "Raises:\n"
     "    Full: No room, and `block` is false or the timeout has passed.\n"
+    "    NoConsumer: No room, and nobody takes from the queue; only where it was made with `on_no_consumer`.\n"
     "    ShutDown: The queue was shut down.\n"
     "    ValueError: This object is closed.\n"
     "    UnsendableError: The object cannot be pickled; names the part that is to blame.\n"
@@ -137,6 +138,8 @@ inline constexpr const char* statistics = PyDoc_STR(
     "    resident_bytes, warm_bytes: Memory that the system has really given; the idle part that is kept\n"
     "        for the next messages.\n"
     "    streams: Messages that went through in pieces.\n"
+    "    leases, failed, redelivered, buried, dropped: Objects taken and to be acknowledged; whose consumer ended and\n"
+    "        that count as done; that came again; that went to the dead letters; that made room for others.\n"
     "    participants, recoveries, sweeps: Processes that use it now; repairs after one was killed.\n\n"
     "Takes microseconds; counting itself costs nothing that could be measured.");
 

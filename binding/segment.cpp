@@ -31,17 +31,18 @@ PyObject* wrap(PyTypeObject* type, std::shared_ptr<Segment> segment) {
 }
 
 PyObject* create(PyObject* kind, PyObject* arguments, PyObject* keywords) {
-  static const char* names[] = {"channels",   "max_items",     "max_bytes", "max_unread_bytes",
-                                "warm_bytes", "virtual_bytes", "tasks",     "max_deliveries",
-                                nullptr};
+  static const char* names[] = {"channels",      "max_items", "max_bytes",      "max_unread_bytes", "warm_bytes",
+                                "virtual_bytes", "tasks",     "max_deliveries", "no_consumer",      nullptr};
   std::uint64_t channels = 1;
   std::uint64_t tasks = 0;
   std::uint64_t max_deliveries = 0;
+  std::uint64_t no_consumer = 0;
   ChannelOptions options;
-  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$O&O&O&O&O&O&O&O&:create", const_cast<char**>(names),
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$O&O&O&O&O&O&O&O&O&:create", const_cast<char**>(names),
                                    to_uint64, &channels, to_uint64, &options.max_items, to_uint64, &options.max_bytes,
                                    to_uint64, &options.max_unread_bytes, to_uint64, &options.warm_bytes, to_uint64,
-                                   &options.virtual_bytes, to_uint64, &tasks, to_uint64, &max_deliveries)) {
+                                   &options.virtual_bytes, to_uint64, &tasks, to_uint64, &max_deliveries, to_uint64,
+                                   &no_consumer)) {
     return nullptr;
   }
   if (tasks > static_cast<std::uint64_t>(TaskPolicy::redeliver) || max_deliveries > UINT32_MAX) {
@@ -49,7 +50,13 @@ PyObject* create(PyObject* kind, PyObject* arguments, PyObject* keywords) {
                  static_cast<unsigned long long>(tasks), static_cast<unsigned long long>(max_deliveries));
     return nullptr;
   }
+  if (no_consumer > static_cast<std::uint64_t>(NoConsumer::drop_oldest)) {
+    PyErr_Format(PyExc_ValueError, "there is no policy %llu for queues without a consumer",
+                 static_cast<unsigned long long>(no_consumer));
+    return nullptr;
+  }
   options.tasks = static_cast<TaskPolicy>(tasks);
+  options.no_consumer = static_cast<NoConsumer>(no_consumer);
   options.max_deliveries = static_cast<std::uint32_t>(max_deliveries);
   if (channels < 1 || channels > max_channels) {
     PyErr_Format(PyExc_ValueError, "a segment has 1 or %u channels", max_channels);

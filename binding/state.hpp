@@ -14,6 +14,7 @@ struct ReusedPickler;
 enum class Hook {
   Empty,
   Full,
+  NoConsumer,
   ShutDown,
   LayoutMismatch,
   TimeoutError,
@@ -25,8 +26,8 @@ enum class Hook {
   dumps,
 };
 inline constexpr const char* hook_names[] = {
-    "Empty",           "Full",           "ShutDown", "LayoutMismatch", "TimeoutError", "BufferTooShort", "new_pickler",
-    "encode_by_value", "merge_reducers", "loads",    "dumps",
+    "Empty",          "Full",        "NoConsumer",      "ShutDown",       "LayoutMismatch", "TimeoutError",
+    "BufferTooShort", "new_pickler", "encode_by_value", "merge_reducers", "loads",          "dumps",
 };
 inline constexpr int hook_count = sizeof hook_names / sizeof *hook_names;
 inline constexpr int idle_pickler_count = 8;

@@ -54,6 +54,7 @@ PyObject* statistics_of(const State& state, Channel* channel) {
       {"failed", counters.failed},
       {"redelivered", counters.redelivered},
       {"buried", counters.buried},
+      {"dropped", counters.dropped},
       {"participants", seen.participants},
       {"recoveries", counters.recoveries},
       {"sweeps", counters.sweeps},

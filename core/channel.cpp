@@ -85,6 +85,7 @@ Status Channel::become_participant(std::uint64_t epoch, Fault* fault) {
     return status;
   }
   given_back_.store(no_block, std::memory_order_relaxed);  // after a fork: those are the parent's
+  roles_.store(0, std::memory_order_relaxed);
   if (leases_ != nullptr &&
       old != 0) {  // so are these; they stay behind, for a thread of the parent may be changing them
     std::unique_ptr<Leases> own(new (std::nothrow) Leases());
@@ -316,18 +317,21 @@ void Channel::drop_items() {
   std::uint64_t head = control.head.load(std::memory_order_relaxed);
   std::uint64_t most = std::uint64_t{memory_.chunk_count} * chunk_slots;
   if (tail - head > most) ring_.release(head = tail);  // cannot be true: nothing to save
-  for (; head < tail; head++) {
-    Received dropped;
-    std::uint64_t emptied_block = no_block;
-    Fault ignored;
-    Status status = read_slot(head, &dropped, nullptr, 0, &emptied_block, &ignored);
-    ring_.release(head + 1);
-    if (status == Status::ok && dropped.lease != no_block) arena_.free(dropped.lease);
-    drop_lent(dropped.lent);
-    if (status != Status::ok || dropped.block == no_block || dropped.lease != no_block) continue;
-    if (dropped.stream) end_stream(dropped.block, StreamState::finished);
-    arena_.drop_owner(dropped.block);
-  }
+  for (; head < tail; head++) drop_item(head, false);
+}
+
+// The first of the line reaches nobody; as this process's task if that is to be finished.
+void Channel::drop_item(std::uint64_t head, bool is_task) {
+  Received dropped;
+  std::uint64_t emptied_block = no_block;
+  Fault ignored;
+  Status status = read_slot(head, &dropped, nullptr, 0, &emptied_block, &ignored);
+  is_task ? release_slots(head + 1, 1) : ring_.release(head + 1);
+  if (status == Status::ok && dropped.lease != no_block) arena_.free(dropped.lease);
+  drop_lent(dropped.lent);
+  if (status != Status::ok || dropped.block == no_block || dropped.lease != no_block) return;
+  if (dropped.stream) end_stream(dropped.block, StreamState::finished);
+  arena_.drop_owner(dropped.block);
 }
 
 Channel::Statistics Channel::statistics(Fault* fault) {
@@ -363,6 +367,7 @@ Channel::Statistics Channel::statistics(Fault* fault) {
 Status Channel::arm(int* fd, Fault* fault) {
   Status status = enter(true, fault);
   if (status != Status::ok) return status;
+  note_role(role_consumer);
   status = doorbell_.arm(token(), fd, fault);
   leave();
   return status;
@@ -380,6 +385,7 @@ void Channel::use_lifeline(int ring_fd, int clear_fd) { doorbell_.use_lifeline(r
 Status Channel::arm_lifeline(Fault* fault) {
   Status status = enter(true, fault);
   if (status != Status::ok) return status;
+  note_role(role_consumer);
   status = doorbell_.arm_lifeline(fault);
   leave();
   return status;

@@ -178,6 +178,20 @@ class Channel : public std::enable_shared_from_this<Channel> {
   Statistics statistics(Fault* fault);
   const Segment& segment() const { return *segment_; }
 
+  // --- who uses it -----------------------------------------------------------------------------------------------
+  // One of the processes in its table: has used it, and neither left nor been swept since. What it still has of it, like
+  // views, keeps it there when it has left.
+  struct Attached {
+    std::uint32_t pid, roles;
+    bool is_alive;    // maybe: see platform::is_alive()
+    bool is_certain;  // it is surely that process which has this pid now
+  };
+  // Moves `*place` on to the first there or after it, without the lock. False if there is none. For loops.
+  bool next_attached(std::uint32_t* place, Attached* who) const;
+  // Makes what the dead held free, or come again, now instead of with the next tick. May wait for the lock.
+  void sweep();
+  bool blocks_without_consumer() const { return memory_.no_consumer == NoConsumer::block; }
+
   // --- doorbell --------------------------------------------------------------------------------------------------
   // A queue's own pipe, made or fetched on first use: readable while not empty (for takers). The descriptor stays owned
   // by the channel. Faults: out_of_descriptors, peer_gone, system_error.
@@ -202,6 +216,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   // Lock held.
   void recover();
   void drop_items();
+  void drop_item(std::uint64_t head, bool is_task);
   void forget_participants(const std::uint32_t* dead, std::uint32_t count);
   void take_given_back();
   void restart_all();  // forgets all sleepers; wake_sleepers() then
@@ -214,6 +229,12 @@ class Channel : public std::enable_shared_from_this<Channel> {
   void settle(Participant& who);
   void settle_all();
   Participant& own_place() const;
+  // Process-local memory remembers what is written there, so that this costs a look.
+  void note_role(std::uint32_t role) {
+    if ((roles_.load(std::memory_order_relaxed) & role) == 0) [[unlikely]]
+      add_role(role);
+  }
+  void add_role(std::uint32_t role);
   void release_slots(std::uint64_t head, std::size_t taken);
   void requeue();
   bool put_back(std::uint64_t block);
@@ -250,9 +271,12 @@ class Channel : public std::enable_shared_from_this<Channel> {
   void wake(EventWord event, std::uint32_t claimed);
   void wake_sleepers();
   void keep_house();  // on a watchdog tick: sweep the dead, give idle memory back
-  void sweep();
   void sweep_if_due();
   Status begin_stream(const Message& message, StreamPut* progress, Registration* mine, Fault* fault);
+  bool has_consumer() const;
+  bool is_without_consumer() const { return !blocks_without_consumer() && !has_consumer(); }
+  Status put_without_consumer(const Message& message, Fault* fault);
+  bool drop_oldest(std::uint64_t head);
 
   // Streams. `end_stream` with the lock held, the rest without.
   StreamHeader* stream_at(std::uint64_t block, std::uint64_t* capacity) const;
@@ -279,6 +303,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   Spin put_spin_;
   Spin get_spin_;
   std::atomic<std::uint64_t> membership_{0};         // epoch << 30 | token: this process's, not its parent's
+  std::atomic<std::uint32_t> roles_{0};              // what this process's place says
   std::unique_ptr<Leases> leases_;                   // null unless the channel redelivers
   std::shared_ptr<Channel> dead_letters_;            // may be null
   std::atomic<std::uint64_t> given_back_{no_block};  // blocks released while the lock was busy, linked by next_free

@@ -109,6 +109,7 @@ Status Channel::take_some(Received* received, std::size_t limit, std::uint8_t* b
   *count = 0;
   Status status = enter(wait_for_lock, fault);
   if (status != Status::ok) return status;
+  note_role(role_consumer);
   ChannelControl& control = *memory_.control;
   std::uint64_t head = control.head.load(std::memory_order_relaxed);
   std::uint64_t tail = control.tail.load(std::memory_order_relaxed);
@@ -201,6 +202,7 @@ Status Channel::await(Wait wait, Fault* fault) {
     if (get_spin_.until(wait.deadline_ns, ready)) return Status::ok;
     Status status = enter(true, fault);
     if (status != Status::ok) return status;
+    note_role(role_consumer);
     bool came = ready();
     Registration mine{};
     if (!came) mine = items().enter();

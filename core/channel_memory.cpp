@@ -36,6 +36,7 @@ std::uint64_t plan_channel(const ChannelOptions& options, std::uint32_t channel_
   control->max_items = options.max_items;
   control->tasks = options.tasks;
   control->max_deliveries = options.max_deliveries;
+  control->no_consumer = options.no_consumer;
   control->max_bytes = options.max_bytes != 0 ? options.max_bytes : platform::physical_bytes() / 2;
   control->max_bytes = std::max(control->max_bytes, least_max_bytes);
   control->max_unread_bytes = options.max_unread_bytes != 0 ? options.max_unread_bytes : control->max_bytes;
@@ -87,6 +88,7 @@ Status check_channel(const Segment& segment, std::uint32_t index, ChannelMemory*
   seen.lock_kind = header.lock_kind;
   seen.tasks = control->tasks;
   seen.max_deliveries = control->max_deliveries;
+  seen.no_consumer = control->no_consumer;
 
   const std::uint64_t directory_entries = std::uint64_t{seen.directory_mask} + 1;
   struct Region {
@@ -117,6 +119,9 @@ Status check_channel(const Segment& segment, std::uint32_t index, ChannelMemory*
   if (seen.chunk_count < 2) return refuse("number of chunks", seen.chunk_count, 2);
   if (seen.tasks > TaskPolicy::redeliver) {
     return refuse("policy for tasks", static_cast<std::uint64_t>(seen.tasks), 2);
+  }
+  if (seen.no_consumer > NoConsumer::drop_oldest) {
+    return refuse("policy for lines without a consumer", static_cast<std::uint64_t>(seen.no_consumer), 2);
   }
   if (seen.lock_kind != LockKind::kernel && seen.lock_kind != LockKind::liveness) {
     return refuse("lock kind", static_cast<std::uint64_t>(seen.lock_kind), 1);

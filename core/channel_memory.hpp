@@ -27,6 +27,7 @@ struct ChannelMemory {
   LockKind lock_kind;
   TaskPolicy tasks;
   std::uint32_t max_deliveries;
+  NoConsumer no_consumer;
   const Segment* segment;   // for reserving and giving back pages
   std::uint64_t chunks_at;  // offsets in the memfd
   std::uint64_t arena_at;

@@ -105,6 +105,7 @@ EventWord::Registration Channel::wait_for_space(std::uint64_t tail) {
 std::uint32_t Channel::commit(std::uint64_t tail, std::size_t count, std::uint64_t size_bytes) {
   ChannelControl& control = *memory_.control;
   ring_.commit(tail);
+  note_role(role_producer);
   control.counters.puts += count;
   control.counters.bytes_in += size_bytes;
   std::uint64_t waiting = tail - control.head.load(std::memory_order_relaxed);
@@ -206,6 +207,10 @@ Status Channel::try_put(const Message& message, bool wait_for_lock, Fault* fault
 Status Channel::put(const Message& message, Wait wait, Fault* fault) {
   Status status = place(message, true, nullptr, fault);
   while (status == Status::full) {
+    if (!blocks_without_consumer()) {
+      status = put_without_consumer(message, fault);
+      if (status != Status::full) return status;
+    }
     if (wait.deadline_ns == 0) return Status::timed_out;
     if (memory_.max_items != 0) {
       put_spin_.until(wait.deadline_ns, [this] { return !is_full() || is_shut_down(); });

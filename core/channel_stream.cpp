@@ -139,6 +139,7 @@ Status Channel::put_stream(const Message& message, StreamPut* progress, Wait wai
     if (wait.deadline_ns == 0) return Status::timed_out;
     Registration mine{};
     Status status = begin_stream(message, progress, &mine, fault);
+    if (status == Status::full && is_without_consumer()) return Status::no_consumer;
     if (status == Status::full) status = doze(space(), mine, wait.deadline_ns, fault);
     if (status != Status::ok) return status;
   }
@@ -154,6 +155,10 @@ Status Channel::put_stream(const Message& message, StreamPut* progress, Wait wai
     std::uint64_t read = stream->read.load(std::memory_order_acquire);
     std::uint64_t room = capacity - std::min(capacity, progress->written - read);
     if (room == 0) {
+      if (is_without_consumer()) {
+        abort_stream(progress);
+        return Status::no_consumer;
+      }
       Status status = await_stream(EventWord(stream->room), stream->read, read, stream->state, state, wait, fault);
       if (status == Status::ok || state_of(stream->state) != state) continue;
       if (status == Status::timed_out) abort_stream(progress);

@@ -15,7 +15,7 @@
 namespace interproc {
 
 inline constexpr std::uint64_t segment_magic = 0x31434f5250544e49;  // "INTPROC1", little endian
-inline constexpr std::uint32_t layout_version = 3;
+inline constexpr std::uint32_t layout_version = 4;
 
 inline constexpr std::size_t page_bytes = 4096;
 inline constexpr std::size_t cache_line = 64;
@@ -43,6 +43,13 @@ enum class TaskPolicy : std::uint32_t {
   uncounted = 0,  // nothing
   count = 1,      // they count as done, and failed, so that join() returns
   redeliver = 2,  // they come again
+};
+
+// What putting into a full line does when no living process but the caller's own has asked it for messages.
+enum class NoConsumer : std::uint32_t {
+  block = 0,  // waits, as for a slow consumer
+  raise = 1,
+  drop_oldest = 2,
 };
 
 enum class SegmentKind : std::uint32_t { channels = 1, sync = 2, heap = 3 };
@@ -74,13 +81,17 @@ struct EventWords {
 
 enum class ParticipantState : std::uint32_t { free = 0, joining = 1, live = 2 };
 
+// What a participant has done, in Participant::roles.
+inline constexpr std::uint32_t role_consumer = 1;  // asked for messages, or for a descriptor to watch for them
+inline constexpr std::uint32_t role_producer = 2;  // put a message
+
 // One process that uses the channel. `claim` packs pid, generation and state so that joining is one CAS and a process
 // that dies while joining can still be found.
 struct alignas(cache_line) Participant {
   Shared64 claim;            // pid << 32 | generation << 2 | state; writer: CAS
   std::uint64_t image;       // platform::Identity; writer: owner while joining
   std::int32_t doorbell_fd;  // descriptor number in that process, -1 = none; lock
-  std::uint32_t reserved;
+  Shared32 roles;            // only ever more; writer: owner, lock
   // With TaskPolicy::count. The three last: a change of `tasks` that comes true with a store of head or done; see
   // channel_tasks.cpp.
   Shared64 tasks;       // taken here less done here, signed; lock
@@ -147,7 +158,7 @@ struct Counters {  // all: lock
   std::uint64_t put_waits, get_waits, empty_wakes;
   std::uint64_t blocks_made, streams, recoveries, sweeps;
   std::uint64_t most_items, most_bytes, most_taken_bytes;
-  std::uint64_t failed, redelivered, buried;
+  std::uint64_t failed, redelivered, buried, dropped;
   std::uint64_t lent, lent_bytes;  // blocks that were put without a copy
   std::uint64_t most_blocks;
 };
@@ -164,6 +175,8 @@ struct ChannelControl {
   std::uint32_t directory_mask;
   TaskPolicy tasks;
   std::uint32_t max_deliveries;  // of one message, with TaskPolicy::redeliver; 0 = no limit
+  NoConsumer no_consumer;
+  std::uint32_t reserved;
 
   alignas(cache_line) Shared32 lock;
   alignas(cache_line) Shared64 head;  // position of the next message to take; consumers, lock

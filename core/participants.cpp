@@ -18,6 +18,7 @@ bool take_place(Participant* table, std::uint32_t place, std::uint64_t seen, std
   if (!entry.claim.compare_exchange_strong(seen, pack_claim(claim), std::memory_order_acquire)) return false;
   entry.image = me.image;
   entry.doorbell_fd = -1;
+  entry.roles.store(0, std::memory_order_relaxed);
   entry.head_then.store(0, std::memory_order_relaxed);
   entry.done_then.store(0, std::memory_order_relaxed);
   entry.tasks.store(0, std::memory_order_relaxed);

@@ -22,6 +22,7 @@ struct ChannelOptions {
   std::uint64_t virtual_bytes = 0;        // address space for each of ring and arena; 0 = by machine and RLIMIT_AS
   TaskPolicy tasks = TaskPolicy::uncounted;
   std::uint32_t max_deliveries = 0;  // see ChannelControl
+  NoConsumer no_consumer = NoConsumer::block;
 };
 
 class ViewSpace;

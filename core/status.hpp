@@ -25,6 +25,7 @@ enum class Status : int {
   not_locked = 11,    // a release of what nobody holds
   over_bound = 12,    // a release of more permits than the maximum lets be
   broken = 13,        // the barrier was aborted or reset, a party timed out or died
+  no_consumer = 14,   // no room, and no other living process takes messages; only with NoConsumer
 
   // Faults.
   out_of_memory = -1,       // fault.error_number says which limit

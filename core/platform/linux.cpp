@@ -218,6 +218,11 @@ bool is_alive(std::uint32_t pid, std::uint64_t image) {
   return !(access(path, F_OK) != 0 && errno == ENOENT && access("/proc/1", F_OK) == 0);
 }
 
+bool is_the_same(std::uint32_t pid, std::uint64_t image) {
+  std::uint64_t found = image_of(pid);
+  return image != 0 && found != 0 && may_be_same(found, image);
+}
+
 // --- memory ----------------------------------------------------------------------------------------------------------
 
 namespace {

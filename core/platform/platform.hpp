@@ -38,6 +38,8 @@ void at_fork(void (*before)(), void (*after_in_parent)(), void (*after_in_child)
 
 // Conservative: false only if that process has surely ended (a zombie has) or another program runs in it since. About 5 us.
 bool is_alive(std::uint32_t pid, std::uint64_t image);
+// The other way round: true only if the process with that pid surely is the one, and no later one with the same number.
+bool is_the_same(std::uint32_t pid, std::uint64_t image);
 
 // --- memory --------------------------------------------------------------------------------------------------------
 std::uint64_t physical_bytes();

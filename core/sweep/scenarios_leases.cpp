@@ -1,4 +1,4 @@
-// What consumers took that end before task_done(): it comes again, or counts as failed.
+// What consumers took that end before task_done(): it comes again, or counts as failed. What is dropped for want of any.
 #include "sweep/acts.hpp"
 #include "sweep/stage.hpp"
 #include "testing/access.hpp"
@@ -113,11 +113,43 @@ void add_counted(std::vector<Scenario>& all) {
                  .again = {{.operation = sweep}}});
 }
 
+// Nobody takes what fills the line: the victim drops the first and puts another.
+void add_dropped(std::vector<Scenario>& all) {
+  auto dropping = [](TaskPolicy tasks) {
+    ChannelOptions options = bounded(4);
+    options.tasks = tasks;
+    options.no_consumer = NoConsumer::drop_oldest;
+    return options;
+  };
+  Act act = putting(puts(1));
+  act.takes = 1;
+  Items mixed = queued(4);
+  mixed[0].size_bytes = large_bytes;
+  mixed[1].size_bytes = small_bytes;
+  const auto plain = dropping(TaskPolicy::uncounted);
+  all.push_back({.name = "drop", .options = plain, .queued = queued(4), .act = act});
+  all.push_back({.name = "drop-block", .options = plain, .queued = mixed, .act = act});
+  all.push_back({.name = "drop-armed", .options = plain, .queued = queued(4), .act = after(arm, act)});
+  all.push_back({.name = "drop-of-the-dead",
+                 .options = plain,
+                 .queued = queued(4),
+                 .prepare =
+                     [](Stage& stage) {
+                       stage.lose_consumer();
+                       stage.put({6, inline_bytes});
+                     },
+                 .act = act});
+  all.push_back({.name = "drop-count", .options = dropping(TaskPolicy::count), .queued = mixed, .act = act});
+  all.push_back({.name = "drop-lease", .options = dropping(TaskPolicy::redeliver), .queued = mixed, .act = act});
+  all.push_back({.name = "drop-twice", .options = plain, .queued = mixed, .act = act, .again = {act}});
+}
+
 }  // namespace
 
 void add_leases(std::vector<Scenario>& all) {
   add_redelivered(all);
   add_counted(all);
+  add_dropped(all);
 }
 
 }  // namespace interproc::sweep

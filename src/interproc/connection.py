@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from interproc.handles import Source
+    from interproc.participants import Participant
 
 # A flooding sender is held back after this many messages, or this much memory, that nobody has received. So little
 # memory stays in the processor's cache: with 16 MiB, messages of 64 KiB cost twice as much. Larger messages flow
@@ -120,6 +121,48 @@ class Connection(_core.ConnectionBase, metaclass=_EitherKind):
         from interproc.lent_arrays import empty_array  # needs numpy
 
         return empty_array(self, shape, dtype, order)
+
+    @property
+    def peer(self) -> list[Participant]:
+        """The processes that have sent, received or watched at the other end of the pipe.
+
+        Each is a `Participant(pid, is_alive, is_consumer, is_producer)`: consumers receive there, producers send.
+        Usually one; several after a fork, or when the end was sent to others; this process too, if it has used both
+        ends; empty as long as nobody has used the other end. Such an end may be open all the same: only end of file, or
+        a broken pipe, says that the last holder is gone.
+
+        Raises:
+            OSError: This end is closed.
+        """
+        from interproc.participants import merge  # for the few who ask
+
+        sending, receiving = self._attached()
+        there = [each for each in sending if each[2]] + [each for each in receiving if each[3]]
+        return merge(there)
+
+    def evict(self, pid: SupportsIndex) -> None:
+        """Kills a process that uses this pipe, at either end, and makes what it held free at once.
+
+        For one that is stopped for ever, or hangs, with a message in its hands. It is killed (SIGKILL) because nothing
+        less is safe: it may have been stopped in the middle of an edit of the shared memory, which it would finish,
+        over the work of others, when it goes on. When this returns it has ended, as for every process that is killed:
+        if it was the last at its end, this end is at end of file.
+
+        Blocks until the system has ended the process, at once as a rule. Never hits another process that was given the
+        same number later.
+
+        Args:
+            pid: The process: see `peer`.
+
+        Raises:
+            ProcessLookupError: That process does not use this pipe: it never did, has closed it, or has ended.
+            PermissionError: This process may not kill that one, or not see which process it is.
+            ValueError: It is this process.
+            OSError: This end is closed.
+        """
+        from interproc.participants import evict  # for the few who need it
+
+        evict("pipe", pid, lambda: [each for direction in self._attached() for each in direction], self._sweep)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles a handle that leads to this end until a receiver has it.

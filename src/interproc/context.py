@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from interproc.lent_arrays import Lender
     from interproc.managers import SyncManager
     from interproc.pool import Pool
-    from interproc.queues import JoinableQueue, Queue, SharedQueue, SimpleQueue
+    from interproc.queues import JoinableQueue, OnNoConsumer, Queue, SharedQueue, SimpleQueue
     from interproc.snapshots import Snapshot
     from interproc.synchronize import Barrier, BoundedSemaphore, Condition, Event, Lock, OnAbandoned, RLock, Semaphore
 
@@ -77,6 +77,7 @@ class SharedMemoryContext(BaseContext):
         redeliver: bool = False,
         max_deliveries: int = 0,
         dead_letters: SharedQueue[Any] | None = None,
+        on_no_consumer: OnNoConsumer = "block",
     ) -> Queue[Any]:
         """Makes a queue: see `interproc.queues.Queue`."""
         from interproc import queues
@@ -89,6 +90,7 @@ class SharedMemoryContext(BaseContext):
             redeliver=redeliver,
             max_deliveries=max_deliveries,
             dead_letters=dead_letters,
+            on_no_consumer=on_no_consumer,
         )
 
     def buffer(self, nbytes: SupportsIndex, lender: Lender) -> LentBuffer:
@@ -116,6 +118,7 @@ class SharedMemoryContext(BaseContext):
         redeliver: bool = False,
         max_deliveries: int = 0,
         dead_letters: SharedQueue[Any] | None = None,
+        on_no_consumer: OnNoConsumer = "block",
     ) -> JoinableQueue[Any]:
         """Makes a queue whose producers can wait for it: see `interproc.queues.JoinableQueue`."""
         from interproc import queues
@@ -128,6 +131,7 @@ class SharedMemoryContext(BaseContext):
             redeliver=redeliver,
             max_deliveries=max_deliveries,
             dead_letters=dead_letters,
+            on_no_consumer=on_no_consumer,
         )
 
     def SimpleQueue(self, *, max_bytes: int = 0, warm_bytes: int = 32 << 20) -> SimpleQueue[Any]:  # type: ignore[override]

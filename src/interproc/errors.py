@@ -3,6 +3,7 @@
 Each derives from what users of multiprocessing already catch::
 
     queue.Empty, queue.Full                        raised as they are
+        NoConsumer                                     Full, and nobody takes from the queue, if it is to raise
     queue.ShutDown                                 Python 3.13's; before that, the class below
     multiprocessing.TimeoutError, TimeoutError
         TimedOut                                   a Connection's timeout passed
@@ -37,6 +38,10 @@ else:
 
     class ShutDown(Exception):
         """The queue was shut down: nothing can be put, and for `get` nothing is left."""
+
+
+class NoConsumer(Full):
+    """The queue is full, and no other process that lives has asked it for objects: see `Queue(on_no_consumer=...)`."""
 
 
 class TimedOut(multiprocessing.TimeoutError, builtins.TimeoutError):
@@ -130,6 +135,7 @@ __all__ = [
     "Full",
     "HandleExpired",
     "LayoutMismatch",
+    "NoConsumer",
     "QueueClosed",
     "ShutDown",
     "TaskTimedOut",

@@ -12,22 +12,25 @@ from collections.abc import Iterable, Iterator
 import interproc.codec  # tells the native codec about Python
 import interproc.handles  # noqa: F401  # tells pickle about segments
 from interproc import _core
-from interproc.errors import Empty, Full, QueueClosed, ShutDown
+from interproc.errors import Empty, Full, NoConsumer, QueueClosed, ShutDown
 
 TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
 if TYPE_CHECKING:
-    from typing import Any, SupportsIndex, TypeVar
+    from typing import Any, Literal, SupportsIndex, TypeVar
 
     from numpy.typing import DTypeLike
 
     from interproc.ends import Reader, ReadLock, Writer
+    from interproc.participants import Participant
 
+    OnNoConsumer = Literal["block", "raise", "drop_oldest"]
     T = TypeVar("T")
 else:
     T = object
 
 # What becomes of what a consumer took when it ends: as core/layout.hpp numbers it.
 _UNCOUNTED, _COUNT, _REDELIVER = range(3)
+_ON_NO_CONSUMER = ("block", "raise", "drop_oldest")  # as core/layout.hpp numbers them
 _ENDS = frozenset({"reader", "writer"})
 _LOCAL = frozenset({"_closed_ends", "_is_draining", "dead_letters"})  # attributes that pickling leaves out
 
@@ -77,6 +80,43 @@ class SharedQueue(_core.QueueBase[T]):
         from interproc.lent_arrays import empty_array  # needs numpy
 
         return empty_array(self, shape, dtype, order)
+
+    def participants(self) -> list[Participant]:
+        """Lists the processes that are attached to this queue, this one among them once it has used it.
+
+        Each is a `Participant(pid, is_alive, is_consumer, is_producer)`, which explains what attached means. A
+        snapshot, which is taken without holding up anybody, in about ten microseconds for each; it may be old when it
+        is looked at.
+
+        Raises:
+            ValueError: This object is closed; OSError for a SimpleQueue.
+        """
+        from interproc.participants import merge  # for the few who ask
+
+        return merge(self._attached())
+
+    def evict(self, pid: SupportsIndex) -> None:
+        """Kills a process that uses this queue, and makes what it held free at once.
+
+        For one that is stopped for ever, or hangs, with something of the queue in its hands. It is killed (SIGKILL)
+        because nothing less is safe: it may have been stopped in the middle of an edit of the shared memory, which it
+        would finish, over the work of others, when it goes on. When this returns it has ended; what it had taken is
+        free, comes again or counts as failed, as for every process that is killed.
+
+        Blocks until the system has ended the process, at once as a rule. Other queues, pipes and locks that it used
+        notice its death in their own time. Never hits another process that was given the same number later.
+
+        Args:
+            pid: The process: see `participants`.
+
+        Raises:
+            ProcessLookupError: That process does not use this queue: it never did, has closed it, or has ended.
+            PermissionError: This process may not kill that one, or not see which process it is.
+            ValueError: It is this process; this object is closed.
+        """
+        from interproc.participants import evict  # for the few who need it
+
+        evict("queue", pid, self._attached, self._sweep)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles a handle, at any time, for any process of the same user.
@@ -140,13 +180,19 @@ class Queue(SharedQueue[T]):
         max_deliveries: How often one object is delivered before it goes to `dead_letters`; zero for no limit. Where
             those have no room it is delivered once more.
         dead_letters: The queue for those, which may be of any kind; None for a new one.
+        on_no_consumer: What putting into the full queue does when it has no consumer: "block" waits for one, "raise"
+            raises NoConsumer, "drop_oldest" drops the first in line to make room. A consumer is a process other than
+            the caller's own, alive or stopped, that has asked for an object (`get` and its kin, iteration) or for the
+            descriptor (`fileno`) at least once, and has not closed the queue. Looked at when there is no room, and
+            again every 100 ms to 1 s while waiting. One dropped counts as done; `statistics()["dropped"]` says how many
+            those were. An object larger than the queue takes in one piece raises NoConsumer in both cases.
 
     Attributes:
         dead_letters: That queue; None without `max_deliveries`.
 
     Raises:
         TypeError: `maxsize` is not an integer; `dead_letters` is no queue of interproc.
-        ValueError: `max_deliveries` or `dead_letters` without what they belong to.
+        ValueError: `max_deliveries` or `dead_letters` without what they belong to; another `on_no_consumer`.
         OSError: Out of memory or descriptors.
 
     Differs: `put` pickles before it returns, so that its errors are raised there and later changes of the object do not
@@ -167,6 +213,7 @@ class Queue(SharedQueue[T]):
         redeliver: bool = False,
         max_deliveries: int = 0,
         dead_letters: SharedQueue[T] | None = None,
+        on_no_consumer: OnNoConsumer = "block",
     ) -> None:
         max_items = max(0, operator.index(maxsize))
         most = operator.index(max_deliveries)
@@ -174,12 +221,15 @@ class Queue(SharedQueue[T]):
             raise ValueError(f"max_deliveries={most} needs redeliver=True, and must not be negative; 0 is no limit")
         if dead_letters is not None and not most:
             raise ValueError("dead_letters needs max_deliveries: how often an object is delivered before it goes there")
+        if on_no_consumer not in _ON_NO_CONSUMER:
+            raise ValueError(f"on_no_consumer={on_no_consumer!r} must be one of {', '.join(_ON_NO_CONSUMER)}")
         segment = _core.Segment.create(
             max_items=max_items,
             max_bytes=max_bytes,
             warm_bytes=warm_bytes,
             tasks=_REDELIVER if redeliver else self._tasks,
             max_deliveries=most,
+            no_consumer=_ON_NO_CONSUMER.index(on_no_consumer),
         )
         if most and dead_letters is None:
             dead_letters = Queue()
@@ -238,4 +288,4 @@ def _rebuild(
     return queue
 
 
-__all__ = ["Empty", "Full", "JoinableQueue", "Queue", "ShutDown", "SimpleQueue"]
+__all__ = ["Empty", "Full", "JoinableQueue", "NoConsumer", "Queue", "ShutDown", "SimpleQueue"]

@@ -9,6 +9,7 @@ from interproc.codec import pickling, reducers
 _core.install(
     Empty=errors.Empty,
     Full=errors.Full,
+    NoConsumer=errors.NoConsumer,
     ShutDown=errors.ShutDown,
     LayoutMismatch=errors.LayoutMismatch,
     TimeoutError=errors.TimedOut,
