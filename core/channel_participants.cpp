@@ -53,14 +53,15 @@ Status Channel::put_without_consumer(const Message& message, Fault* fault) {
   }
 }
 
-// Drops the message at `head` unless it went meanwhile. False: the line is empty. Whoever dies in the middle has taken the
+// Drops the message at `head` unless it went meanwhile. False: the line is empty, or cannot be as long as it says. Whoever dies in the middle has taken the
 // message, as a consumer would have: its task fails, its lease comes again.
 bool Channel::drop_oldest(std::uint64_t head) {
   Fault ignored;
   if (enter(true, &ignored) != Status::ok) return false;
   ChannelControl& control = *memory_.control;
   std::uint64_t first = control.head.load(std::memory_order_relaxed);
-  bool is_empty = first >= control.tail.load(std::memory_order_relaxed);
+  std::uint64_t tail = control.tail.load(std::memory_order_relaxed);
+  bool is_empty = first >= tail || tail - first > std::uint64_t{memory_.chunk_count} * chunk_slots;
   bool all_done = false;
   std::uint32_t claimed = 0;
   if (!is_empty && first == head) {

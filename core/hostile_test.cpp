@@ -168,7 +168,11 @@ class User {
   }
 
  private:
-  void check(Status status) { CHECK(status >= Status::peer_gone && status <= Status::aborted); }
+  // The policy for a line without a consumer is among what may be damaged.
+  void check(Status status) {
+    bool is_known = status >= Status::peer_gone && status <= Status::aborted;
+    CHECK(is_known || status == Status::no_consumer);
+  }
 
   Wait wait() { return {random_.once_in(4) ? platform::monotonic_ns() + nap_ns : 0}; }
   std::size_t size() {
@@ -283,6 +287,7 @@ std::shared_ptr<Segment> random_segment(Random& random) {
   ChannelOptions options{.max_items = random.once_in(2) ? 0 : random.below(200) + 1,
                          .max_bytes = random.once_in(2) ? 300'000ul : 2'000'000ul,
                          .virtual_bytes = 2 << 20};
+  options.no_consumer = static_cast<NoConsumer>(random.below(3));
   return make_segment(options, kinds[random.below(kinds.size())]);
 }
 

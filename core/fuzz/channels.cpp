@@ -17,6 +17,8 @@ ChannelOptions options_from(Input& input) {
   ChannelOptions options{.max_items = 0, .max_bytes = 300'000, .virtual_bytes = 1 << 20};
   options.tasks = static_cast<TaskPolicy>(input.below(3));
   options.max_deliveries = static_cast<std::uint32_t>(input.below(3));
+  options.no_consumer = static_cast<NoConsumer>(input.below(3));
+  if (options.no_consumer != NoConsumer::block) options.max_items = 4;
   return options;
 }
 

@@ -55,7 +55,7 @@ void require(bool holds, const char* what) {
 }
 
 void require_documented(Status status) {
-  require(status >= Status::too_many_waiters && status <= Status::broken, "a status that is none");
+  require(status >= Status::too_many_waiters && status <= Status::no_consumer, "a status that is none");
 }
 
 Fence::Fence(const Segment& segment)
