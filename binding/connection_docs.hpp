@@ -120,6 +120,7 @@ inline constexpr const char* connection_statistics = PyDoc_STR(
     "kept\n"
     "        for the next messages.\n"
     "    streams: Messages that went through in pieces.\n"
+    "    leases, failed, redelivered, buried, dropped: What queues count; 0 here.\n"
     "    participants, recoveries, sweeps: Processes that use it now; repairs after one was killed.\n\n"
     "Takes microseconds; counting itself costs nothing that could be measured.");
 
