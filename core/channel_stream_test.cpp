@@ -2,6 +2,7 @@
 #include <thread>
 
 #include "channel.hpp"
+#include "testing/access.hpp"
 #include "testing/streams.hpp"
 
 using namespace interproc;
@@ -20,6 +21,32 @@ TEST(a_message_larger_than_the_channel_goes_through) {
     CHECK_EQ(statistics(channel).counters.bytes_in, huge.size());
     expect_nothing_left(channel);
   }
+}
+
+TEST(who_waits_for_memory_is_called_when_a_stream_ends) {
+  Channel channel(make_segment(narrow), 0);
+  ChannelControl& control = *ChannelTestAccess::memory(channel).control;
+  std::thread producer([&] { CHECK_EQ(put(channel, huge), Status::ok); });
+  Received received;
+  CHECK_EQ(take(channel, &received), Status::ok);
+  Bytes bytes(huge.size());
+  std::uint64_t offset = 0;
+  Fault fault;
+  while (offset < bytes.size()) {
+    std::size_t size_bytes = 0;
+    channel.read_stream(received, offset, bytes.data() + offset, bytes.size() - offset, &size_bytes,
+                        {far_deadline_ns()}, &fault);
+    offset += size_bytes;
+  }
+  producer.join();
+  CHECK_EQ(ChannelTestAccess::enter(channel, &fault), Status::ok);
+  control.memory_waiters = 1;
+  EventWord(control.space).enter();
+  ChannelTestAccess::leave(channel);
+  channel.finish_stream(received, true);
+  CHECK_EQ(control.memory_waiters, 0);
+  CHECK_EQ(control.space.waiters, 0);
+  expect_nothing_left(channel);
 }
 
 TEST(a_stream_keeps_its_place_in_line) {

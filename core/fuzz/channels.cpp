@@ -12,7 +12,13 @@ namespace interproc::fuzz {
 namespace {
 
 constexpr std::size_t most_payload = 300'000;
-constexpr ChannelOptions little{.max_items = 0, .max_bytes = 300'000, .virtual_bytes = 1 << 20};
+
+ChannelOptions options_from(Input& input) {
+  ChannelOptions options{.max_items = 0, .max_bytes = 300'000, .virtual_bytes = 1 << 20};
+  options.tasks = static_cast<TaskPolicy>(input.below(3));
+  options.max_deliveries = static_cast<std::uint32_t>(input.below(3));
+  return options;
+}
 
 class User {
  public:
@@ -131,7 +137,7 @@ class User {
 void run_channel(Input& input) {
   Fault fault;
   std::shared_ptr<Segment> segment;
-  require(Segment::create(1, little, &segment, &fault) == Status::ok, "no segment can be made");
+  require(Segment::create(1, options_from(input), &segment, &fault) == Status::ok, "no segment can be made");
   Fence fence(*segment);
   User user(segment);
   for (std::uint64_t acts = input.below(10); acts > 0; acts--) user.act(input);

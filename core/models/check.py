@@ -39,6 +39,8 @@ IN_LINE = "in line is exactly who waits"
 BACKED = "a block in use has its memory"
 APART = "a block is used by one message"
 NO_BLOCK_LOST = "no block is lost"
+IN_PLACE = "every message is where it was put"
+CHUNKS_COUNTED = "no chunk is lost, and none has two places"
 
 # What Spin prints when the property fails.
 PROPERTIES = {
@@ -62,6 +64,9 @@ PROPERTIES = {
     "backed[block]": BACKED,
     "!(alive[block])": APART,
     "(lost_blocks==0)": NO_BLOCK_LOST,
+    "==(head+1))": IN_PLACE,
+    "(counted==": CHUNKS_COUNTED,
+    "backed[directory": BACKED,
 }
 
 
@@ -122,6 +127,10 @@ def condition(name: str, sizes: str, parameters: str = "", refutes: str = "") ->
     return Check(f"condition/{name}", "condition.pml", f"{shape} {parameters}", refutes)
 
 
+def ring(name: str, parameters: str, refutes: str = "") -> Check:
+    return Check(f"ring/{name}", "ring.pml", parameters, refutes)
+
+
 def arena(name: str, parameters: str, refutes: str = "") -> Check:
     return Check(f"arena/{name}", "arena.pml", parameters, refutes)
 
@@ -169,6 +178,11 @@ PROVEN = (
     condition("dead-waiter-of-3", "3x1", "KILL=WAITER"),
     condition("dead-notifier", "2x2", "KILL=NOTIFIER"),
     condition("two-deaths", "2x1", "KILL=BOTH"),
+    # The ring that grows by chunks.
+    ring("grows-and-shrinks", "MESSAGES=7 BATCH=3"),
+    ring("1-death", "MESSAGES=7 KILLS=1"),
+    ring("1-death-in-batch", "BATCH=3 KILLS=1"),
+    ring("2-deaths", "KILLS=2"),
     # The arena and its sweep.
     arena("1-death", "KILLS=1"),
     arena("2-deaths", "KILLS=2"),
@@ -212,6 +226,10 @@ MUTANTS = (
     condition("mutant-repair-leaves-marked", "2x2", "MUTANT_REPAIR_LEAVES_MARKED KILL=NOTIFIER", NOT_TWICE),
     condition("mutant-repair-trusts-tail", "3x1", "MUTANT_REPAIR_TRUSTS_TAIL KILL=WAITER", IN_LINE),
     condition("mutant-appends-by-tail", "3x2", "MUTANT_APPENDS_BY_TAIL", IN_LINE),
+    ring("mutant-commits-first", "MUTANT_COMMITS_FIRST KILLS=1", IN_PLACE),
+    ring("mutant-forgets-unfinished", "MUTANT_FORGETS_UNFINISHED KILLS=1", CHUNKS_COUNTED),
+    ring("mutant-keeps-lists", "MUTANT_KEEPS_LISTS KILLS=1", CHUNKS_COUNTED),
+    ring("mutant-trusts-memory", "MUTANT_TRUSTS_MEMORY KILLS=1", BACKED),
     arena("mutant-keeps-swept-name", "MUTANT_KEEPS_SWEPT_NAME KILLS=1", NO_BLOCK_LOST),
     arena("mutant-keeps-swept-name-2", "MUTANT_SWEEP_KNOWS_ONE KILLS=2", NO_BLOCK_LOST),
     arena("mutant-forgets-unbacked", "MUTANT_FORGETS_UNBACKED NO_MEMORY", BACKED),

@@ -70,10 +70,11 @@ constexpr std::uint64_t started_in(std::uint64_t image) { return image & ((std::
 constexpr std::uint64_t stack_in(std::uint64_t image) { return image >> started_bits; }
 
 // Fields 22 and 28 of /proc/<pid>/stat. The command name in field 2 may hold spaces and parentheses, so count from the
-// last one.
+// last one. Of the main thread's file, which says the same: emulators of user mode, like qemu, show a process what they like
+// as its own /proc/<pid>/stat, and others something else.
 std::uint64_t image_of(std::uint32_t pid) {
-  char path[40];
-  snprintf(path, sizeof path, "/proc/%u/stat", pid);
+  char path[48];
+  snprintf(path, sizeof path, "/proc/%u/task/%u/stat", pid, pid);
   char text[1024];
   if (!read_small_file(path, text, sizeof text)) return 0;
   const char* field = strrchr(text, ')');

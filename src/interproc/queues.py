@@ -93,9 +93,9 @@ class Queue(SharedQueue[T]):
     Nobody can hang it: a process killed at any instant, inside `put` or `get` too, harms neither the queue nor the
     others. `empty`, `full` and `qsize` are exact. It may be pickled at any time.
 
-    With `redeliver`, what was taken stays in shared memory until `task_done`. When the process that took it ends before,
-    however that comes, or closes the queue, it is the first in line again, and `redelivered` tells the next one how often
-    that has happened. Receivers get copies then, and one message has at most half of `max_bytes`.
+    With `redeliver`, what was taken stays in shared memory until `task_done`. When the process that took it ends
+    before, however that comes, or closes the queue, it is the first in line again, and `redelivered` tells the next one
+    how often that has happened. Receivers get copies then, and one message has at most half of `max_bytes`.
 
     Args:
         maxsize: How many objects it holds before `put` blocks; zero or less for no limit.
@@ -104,8 +104,8 @@ class Queue(SharedQueue[T]):
         warm_bytes: How much memory an idle queue keeps for the next big messages; the rest goes back to the system once
             the last message was taken.
         redeliver: Whether consumers have to acknowledge what they take, with `task_done`.
-        max_deliveries: How often one object is delivered before it goes to `dead_letters`; zero for no limit. Where those
-            have no room it is delivered once more.
+        max_deliveries: How often one object is delivered before it goes to `dead_letters`; zero for no limit. Where
+            those have no room it is delivered once more.
         dead_letters: The queue for those, which may be of any kind; None for a new one.
 
     Attributes:
@@ -170,8 +170,8 @@ class Queue(SharedQueue[T]):
 class JoinableQueue(Queue[T]):
     """A Queue whose producers can wait until everything was worked on: see `task_done` and `join`.
 
-    Differs: `join` returns also when a consumer ended between `get` and `task_done`: what it had taken counts as done, and
-        is counted in `statistics()["failed"]`; or it comes again, with `redeliver`.
+    Differs: `join` returns also when a consumer ended between `get` and `task_done`: what it had taken counts as done,
+        and `statistics()["failed"]` says how much that was; or it comes again, with `redeliver`.
     """
 
     _tasks = _COUNT

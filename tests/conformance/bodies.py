@@ -236,3 +236,17 @@ def tell_parent(conn: Any) -> None:
     parent = interproc.parent_process()
     conn.send(None if parent is None else parent.pid)
     conn.recv()
+
+
+def take_and_say_so(queue: Any, count: int, conn: Any) -> None:
+    """Keeps what it took until it is killed."""
+    taken = [queue.get() for _ in range(count)]
+    conn.send(len(taken))
+    signal.pause()
+
+
+def take_array_and_change_it(queue: Any, conn: Any) -> None:
+    array = queue.get()
+    array[:] = 0
+    conn.send("changed")
+    signal.pause()

@@ -1,4 +1,4 @@
-"""PAINS rows 1 and 6: nobody hangs because somebody was killed or stopped."""
+"""PAINS rows 1, 6 and 7: nobody hangs because somebody was killed or stopped."""
 
 import functools
 import os
@@ -88,3 +88,15 @@ def test_sender_stopped_inside_a_message_does_not_hold_up_a_timeout(
     os.kill(sender.pid, signal.SIGCONT)
     assert reader.recv_bytes(timeout=PATIENCE_SECONDS) == b"y" * (50 << 20)
     children.join()
+
+
+def test_join_returns_although_a_consumer_died_between_get_and_task_done(
+    context: SharedMemoryContext, children: Children
+) -> None:
+    queue = context.JoinableQueue()
+    queue.put_many(["lost", "done"])
+    children.start(bodies.get_and_be_killed, queue).join(PATIENCE_SECONDS)
+    assert queue.get(timeout=PATIENCE_SECONDS) == "done"
+    queue.task_done()
+    assert queue.join(timeout=PATIENCE_SECONDS)
+    assert queue.statistics()["failed"] == 1
