@@ -29,7 +29,7 @@ help:
 	@echo 'make demo [FOLDER=...]   run the demonstration job on a folder of Python files'
 	@echo 'make test [ARGS=...]     core tests, then pytest (with ARGS: of these only)'
 	@echo "make test-stdlib         all of CPython's own tests of multiprocessing (ARGS=--help: how to choose)"
-	@echo 'make test-ecosystem      PyTorch (a large download), joblib and pebble on the contexts of interproc'
+	@echo 'make test-ecosystem      PyTorch (a large download), tables, joblib and pebble on the contexts of interproc'
 	@echo 'make bench [ARGS=...]    the benchmark beside multiprocessing, faster-fifo and pyzmq'
 	@echo 'make lint                ruff, mypy, pyright, clang-format; make -k lint goes on after a failure'
 	@echo 'make format              let ruff and clang-format rewrite the sources'

@@ -86,14 +86,17 @@ ArrayExport::Outcome ArrayExport::make(State& state, PyObject* array) {
   int is_registered = PyDict_Contains(reducers.get(), reinterpret_cast<PyObject*>(state.array_type));
   if (is_registered != 0) return is_registered < 0 ? Outcome::failed : Outcome::pickle_it;
 
-  if (PyObject_GetBuffer(array, &view_, PyBUF_STRIDED_RO) != 0) return Outcome::failed;
-  is_held_ = true;
-  bool is_fortran = !PyBuffer_IsContiguous(&view_, 'C');
-  bool is_in_pieces = is_fortran && !PyBuffer_IsContiguous(&view_, 'F');
-  if (view_.ndim > most_array_dimensions || view_.readonly != 0 || is_in_pieces) {
+  if (!hold(array)) return Outcome::failed;
+  if (view_.ndim > most_array_dimensions || view_.readonly != 0) {
     release();
     return Outcome::pickle_it;
   }
+  if (!PyBuffer_IsContiguous(&view_, 'A')) {
+    Ref in_one_piece(PyObject_CallMethod(array, "copy", nullptr));  // the view keeps it
+    release();
+    if (!in_one_piece || !hold(in_one_piece.get())) return Outcome::failed;
+  }
+  bool is_fortran = !PyBuffer_IsContiguous(&view_, 'C');
   header_ = ArrayHeader{};
   header_.kind = static_cast<std::uint8_t>(kind);
   header_.is_fortran = is_fortran ? 1 : 0;
@@ -102,6 +105,11 @@ ArrayExport::Outcome ArrayExport::make(State& state, PyObject* array) {
   parts_[0] = Part{&header_, sizeof header_};
   parts_[1] = Part{view_.buf, static_cast<std::size_t>(view_.len)};
   return Outcome::made;
+}
+
+bool ArrayExport::hold(PyObject* array) {
+  is_held_ = PyObject_GetBuffer(array, &view_, PyBUF_STRIDED_RO) == 0;
+  return is_held_;
 }
 
 PyObject* load_array(State& state, Taken& taken) {

@@ -22,7 +22,12 @@ struct ArrayHeader {
 };
 static_assert(sizeof(ArrayHeader) == cache_line);
 
-// An array on its way out, exported so that nobody resizes it.
+inline void shift_part(Part* part, const void* begin, const void* end, std::ptrdiff_t distance) {
+  auto* data = static_cast<const std::uint8_t*>(part->data);
+  if (data >= begin && data < end) part->data = data + distance;
+}
+
+// An array on its way out, exported so that nobody resizes it; a copy of one whose elements lie apart.
 class ArrayExport {
  public:
   ArrayExport() {}  // NOLINT: the rest is filled by make()
@@ -35,10 +40,16 @@ class ArrayExport {
   void release() {
     if (std::exchange(is_held_, false)) PyBuffer_Release(&view_);
   }
+  // Its elements lie `distance` further on, if they lay between `begin` and `end`.
+  void shift(const void* begin, const void* end, std::ptrdiff_t distance) {
+    if (is_held_) shift_part(&parts_[1], begin, end, distance);
+  }
   const Part* parts() const { return parts_; }
   std::size_t size_bytes() const { return parts_[0].size_bytes + parts_[1].size_bytes; }
 
  private:
+  bool hold(PyObject* array);
+
   bool is_held_ = false;
   Py_buffer view_;
   Part parts_[2];

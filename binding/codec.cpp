@@ -17,7 +17,8 @@ static_assert(sizeof(BesideHeader) == 16);
 
 struct BesideEntry {
   std::uint64_t size_bytes;
-  std::uint64_t readonly;
+  std::uint32_t readonly;
+  std::uint32_t is_lent;  // lies in the next lent block of the message, not in the message
 };
 static_assert(sizeof(BesideEntry) == 16);
 
@@ -27,6 +28,8 @@ constexpr std::uint64_t padding_after(std::uint64_t size_bytes) { return -size_b
 
 // Up to here a copy costs less than a memoryview.
 constexpr std::size_t most_bytes_to_copy = 4096;
+// Up to here a small part of a large message is copied, which costs a few microseconds.
+constexpr std::size_t most_sliver_bytes = 64 * 1024;
 
 }  // namespace
 
@@ -65,7 +68,7 @@ bool Encoder::array(PyObject* object, Message* message, Payload* payload) {
 
 bool Encoder::pickle(PyObject* object, Message* message, Payload* payload) {
   if (pickler_ == nullptr) {
-    pickler_ = claim_pickler(state_);
+    pickler_ = claim_pickler(state_, channel_);
     if (pickler_ == nullptr) return false;
   }
   SinkObject* sink = pickler_->sink();
@@ -120,11 +123,15 @@ bool Encoder::seal(std::size_t first_part, Message* message, Payload* payload) {
   memcpy(at, &fields, sizeof fields);
   at += sizeof fields;
   std::uint64_t size_bytes = header_bytes + pickle_bytes;
+  std::uint64_t lent_bytes = choose_moves(first_part, size_bytes);
   for (std::size_t i = 0; i < buffer_count; i++) {
-    const Py_buffer& view = sink->beside[i];
-    BesideEntry entry{static_cast<std::uint64_t>(view.len), view.readonly ? 1u : 0u};
+    const Py_buffer& view = sink->beside[i].view;
+    std::size_t move = sink->beside[i].move;
+    bool goes_along = move != no_move && sink->moves[move].goes_along;
+    BesideEntry entry{static_cast<std::uint64_t>(view.len), view.readonly ? 1u : 0u, goes_along ? 1u : 0u};
     memcpy(at, &entry, sizeof entry);
     at += sizeof entry;
+    if (goes_along) continue;
     std::uint64_t gap = padding_after(size_bytes);
     if (!sink->parts.push(Part{padding, static_cast<std::size_t>(gap)})) return false;
     if (!sink->parts.push(Part{view.buf, static_cast<std::size_t>(view.len)})) return false;
@@ -134,16 +141,89 @@ bool Encoder::seal(std::size_t first_part, Message* message, Payload* payload) {
   payload->first_part = first_part;
   *message = Message{static_cast<std::uint8_t>(Codec::pickle_with_buffers), nullptr, sink->parts.count() - first_part,
                      static_cast<std::size_t>(size_bytes), true};
+  message->lent_bytes = lent_bytes;
   return true;
 }
 
-void Encoder::complete(Message* messages, const Payload* payloads, std::size_t count) {
-  if (pickler_ == nullptr) return;
+// Decides which lent buffers of the message go along with it as blocks: all, as long as it is not too large itself.
+// `head_bytes` come before its buffers. Returns how many bytes lie in them.
+std::uint64_t Encoder::choose_moves(std::size_t first_part, std::uint64_t head_bytes) {
   SinkObject* sink = pickler_->sink();
+  std::uint64_t size_bytes = head_bytes;
+  std::uint64_t lent_bytes = 0;
+  std::size_t move_count = 0;
+  for (std::size_t i = 0; i < sink->beside.count(); i++) {
+    const Beside& beside = sink->beside[i];
+    auto length = static_cast<std::uint64_t>(beside.view.len);
+    if (beside.move != no_move) sink->moves[beside.move].first_part = first_part;
+    if (beside.move != no_move && move_count < most_lent && sink->moves[beside.move].buffer->can_move()) {
+      sink->moves[beside.move].goes_along = true;
+      move_count++;
+      lent_bytes += length;
+    } else {
+      size_bytes += padding_after(size_bytes) + length;
+    }
+  }
+  if (channel_->takes_whole(size_bytes)) return lent_bytes;
+  for (std::size_t i = 0; i < sink->beside.count(); i++) {
+    if (sink->beside[i].move != no_move) sink->moves[sink->beside[i].move].goes_along = false;
+  }
+  return 0;
+}
+
+bool Encoder::begin_moves(Message* messages, Payload* payloads, std::size_t count) {
+  SinkObject* sink = pickler_->sink();
+  sink->blocks.cut(0);
+  std::size_t message = 0;
+  for (std::size_t i = 0; i < sink->moves.count(); i++) {
+    Move& move = sink->moves[i];
+    auto is_its = [&](std::size_t index) {
+      return messages[index].parts == nullptr && messages[index].part_count > 0 &&
+             payloads[index].first_part == move.first_part;
+    };
+    while (message < count && !is_its(message)) message++;
+    move.message = message;
+    std::uint64_t block = no_block;
+    const std::uint8_t* payload = nullptr;
+    if (!move.begin(state_, &block, &payload)) return false;
+    if (!move.goes_along) continue;
+    if (!sink->blocks.push(block)) return false;
+    if (message < count) messages[message].lent_count++;
+    const std::uint8_t* begin = move.buffer->data;
+    if (payload == begin) continue;
+    // Other parts of the messages may lie there, too.
+    const std::uint8_t* end = begin + move.buffer->size_bytes;
+    for (std::size_t part = 0; part < sink->parts.count(); part++) {
+      shift_part(&sink->parts[part], begin, end, payload - begin);
+    }
+    for (std::size_t index = 0; index < count; index++) {
+      if (static_cast<Codec>(messages[index].codec) == Codec::array)
+        payloads[index].array.shift(begin, end, payload - begin);
+    }
+  }
+  std::size_t first = 0;
+  for (std::size_t index = 0; index < count; index++) {
+    if (messages[index].lent_count > 0) messages[index].lent = &sink->blocks[first];
+    first += messages[index].lent_count;
+  }
+  return true;
+}
+
+void Encoder::end_moves(std::size_t count) {
+  SinkObject* sink = pickler_->sink();
+  for (std::size_t i = 0; i < sink->moves.count(); i++) {
+    if (sink->moves[i].message < count) sink->moves[i].end(state_, true);
+  }
+}
+
+bool Encoder::complete_pickles(Message* messages, Payload* payloads, std::size_t count) {
+  SinkObject* sink = pickler_->sink();
+  if (sink->moves.count() > 0 && !begin_moves(messages, payloads, count)) return false;
   for (std::size_t i = 0; i < count; i++) {
     if (messages[i].parts == nullptr && messages[i].part_count > 0)
       messages[i].parts = &sink->parts[payloads[i].first_part];
   }
+  return true;
 }
 
 // --- messages to objects ---------------------------------------------------------------------------------------------
@@ -161,11 +241,16 @@ PyObject* load(const State& state, const std::uint8_t* data, std::size_t length,
   return PyObject_Vectorcall(state.hook(Hook::loads), arguments, 1, state.loads_keywords);
 }
 
+// Whether it should not keep the whole message in memory for as long as it is used.
+bool is_sliver(std::size_t size_bytes, std::size_t message_bytes) {
+  return size_bytes <= most_sliver_bytes && size_bytes < message_bytes / 32;
+}
+
 // A buffer of the receiver's own: a part of the message where that is, else a copy.
 PyObject* receive_buffer(const State& state, Taken& taken, std::uint64_t offset, const BesideEntry& entry) {
   auto size_bytes = static_cast<std::size_t>(entry.size_bytes);
   bool readonly = entry.readonly != 0;
-  if (size_bytes >= least_bytes_to_view && taken.keep()) {
+  if (size_bytes >= least_bytes_to_view && !is_sliver(size_bytes, taken.length) && taken.keep()) {
     return make_buffer(state, taken.memory, taken.own + offset, size_bytes, readonly);
   }
   std::shared_ptr<Memory> memory = Memory::make(size_bytes);
@@ -173,6 +258,20 @@ PyObject* receive_buffer(const State& state, Taken& taken, std::uint64_t offset,
   copy_bytes(memory->data(), taken.data + offset, size_bytes);
   std::uint8_t* data = memory->data();
   return make_buffer(state, std::move(memory), data, size_bytes, readonly);
+}
+
+// The same of a lent block.
+PyObject* receive_lent(const State& state, Taken& taken, const BesideEntry& entry) {
+  auto size_bytes = static_cast<std::size_t>(entry.size_bytes);
+  LentTaken lent;
+  if (!taken.take_lent(&lent)) return raise_damaged(state, "row of a message's lent blocks", 0, 1);
+  if (size_bytes > lent.length) return raise_damaged(state, "length of a lent block", size_bytes, lent.length);
+  if (lent.memory != nullptr) return make_buffer(state, lent.memory, lent.own, size_bytes, entry.readonly != 0);
+  std::shared_ptr<Memory> memory = Memory::make(size_bytes);
+  if (memory == nullptr) return nullptr;
+  copy_bytes(memory->data(), lent.data, size_bytes);
+  std::uint8_t* data = memory->data();
+  return make_buffer(state, std::move(memory), data, size_bytes, entry.readonly != 0);
 }
 
 PyObject* load_with_buffers(const State& state, Taken& taken) {
@@ -193,6 +292,12 @@ PyObject* load_with_buffers(const State& state, Taken& taken) {
   for (std::uint32_t i = 0; i < header.buffer_count; i++) {
     BesideEntry entry;
     memcpy(&entry, taken.data + sizeof header + i * sizeof entry, sizeof entry);
+    if (entry.is_lent != 0) {
+      PyObject* buffer = receive_lent(state, taken, entry);
+      if (buffer == nullptr) return nullptr;
+      PyTuple_SET_ITEM(buffers.get(), i, buffer);
+      continue;
+    }
     offset += padding_after(offset);
     if (offset > taken.length || entry.size_bytes > taken.length - offset) {
       return raise_damaged(state, "length of a message's buffer", entry.size_bytes, taken.length);

@@ -32,7 +32,7 @@ inline constexpr std::size_t scratch_bytes = 8192;
 // Makes messages. They, and the objects they were made of, stay in use until forget() or the end.
 class Encoder {
  public:
-  explicit Encoder(State& state) : state_(state) {}
+  Encoder(State& state, Channel* channel) : state_(state), channel_(channel) {}
   ~Encoder() { forget(); }
   Encoder(const Encoder&) = delete;
   Encoder& operator=(const Encoder&) = delete;
@@ -75,8 +75,15 @@ class Encoder {
     return pickle(object, message, payload);
   }
 
-  // Messages of pickles are complete only now. Nothing may be encoded between this and the put.
-  void complete(Message* messages, const Payload* payloads, std::size_t count);
+  // Messages of pickles are complete only now, and what was lent is on its way. Nothing may be encoded between this and
+  // the put. False with an exception raised.
+  bool complete(Message* messages, Payload* payloads, std::size_t count) {
+    return pickler_ == nullptr || complete_pickles(messages, payloads, count);
+  }
+  // The first `count` messages were put. What was lent for others is as it was, at the latest after forget().
+  void confirm(std::size_t count) {
+    if (pickler_ != nullptr && pickler_->sink()->moves.count() > 0) end_moves(count);
+  }
 
   void forget() {
     scratch_used_ = 0;
@@ -104,8 +111,13 @@ class Encoder {
   bool pickle(PyObject* object, Message* message, Payload* payload);
   bool pickle_by_value(PyObject* object, std::size_t first_part, std::size_t held_count);
   bool seal(std::size_t first_part, Message* message, Payload* payload);
+  std::uint64_t choose_moves(std::size_t first_part, std::uint64_t head_bytes);
+  bool complete_pickles(Message* messages, Payload* payloads, std::size_t count);
+  bool begin_moves(Message* messages, Payload* payloads, std::size_t count);
+  void end_moves(std::size_t count);
 
   State& state_;
+  Channel* channel_;
   ReusedPickler* pickler_ = nullptr;
   std::size_t scratch_used_ = 0;
   std::uint8_t scratch_[scratch_bytes];  // of compact messages; what no longer fits is pickled

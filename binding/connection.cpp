@@ -9,6 +9,7 @@
 #include "connection_docs.hpp"
 #include "connection_object.hpp"
 #include "errors.hpp"
+#include "lent_buffer.hpp"
 #include "platform/platform.hpp"
 #include "segment_object.hpp"
 #include "statistics.hpp"
@@ -105,6 +106,12 @@ PyObject* fileno(PyObject* self, PyObject*) {
   if (status != Status::ok) return raise(*as_connection(self)->state, status, fault);
   as_connection(self)->receiving.keep_readable();
   return PyLong_FromLong(as_connection(self)->read_fd);
+}
+
+PyObject* empty_buffer(PyObject* self, PyObject* size_bytes) {
+  ConnectionStay stay(as_connection(self));
+  Line* line = line_to_send(self, stay);
+  return line != nullptr ? lend_buffer(*as_connection(self)->state, line->channel(), size_bytes) : nullptr;
 }
 
 PyObject* statistics(PyObject* self, PyObject*) {
@@ -237,9 +244,11 @@ PyMethodDef methods[] = {
     {"recv", as_method(recv), fastcall, docs::recv},
     {"send_bytes", as_method(send_bytes), fastcall, docs::send_bytes},
     {"recv_bytes", as_method(recv_bytes), fastcall, docs::recv_bytes},
+    {"recv_view", as_method(recv_view), fastcall, docs::recv_view},
     {"recv_bytes_into", as_method(recv_bytes_into), fastcall, docs::recv_bytes_into},
     {"send_many", as_method(send_many), fastcall, docs::send_many},
     {"recv_many", as_method(recv_many), fastcall, docs::recv_many},
+    {"empty_buffer", empty_buffer, METH_O, docs::connection_empty_buffer},
     {"poll", as_method(poll), fastcall, docs::poll},
     {"close", close, METH_NOARGS, docs::close_connection},
     {"fileno", fileno, METH_NOARGS, docs::connection_fileno},

@@ -47,6 +47,23 @@ bool receive_flat(PyObject* self, Line* line, std::uint64_t deadline_ns, Taken* 
   return object && flatten(state, object.get(), flat);
 }
 
+// What recv_bytes() and recv_view() have in common; arguments `maxlength` and `timeout`.
+bool receive_bytes(PyObject* self, const ConnectionStay& stay, const Signature& signature, PyObject* const* arguments,
+                   Py_ssize_t positional, PyObject* keywords, Taken* taken, Flat* flat) {
+  PyObject* values[2] = {};
+  Py_ssize_t most_bytes = PY_SSIZE_T_MAX;
+  std::uint64_t deadline_ns = no_deadline;
+  if (!parse(signature, arguments, positional, keywords, values)) return false;
+  if (!optional_size(values[0], &most_bytes) || !deadline_after(values[1], &deadline_ns)) return false;
+  Line* line = line_to_receive(self, stay);
+  if (line == nullptr) return false;
+  if (most_bytes < 0) return raise_value_error("negative maxlength");
+  if (!receive_flat(self, line, deadline_ns, taken, flat)) return false;
+  if (flat->length <= static_cast<std::size_t>(most_bytes)) return true;
+  PyErr_Format(PyExc_OSError, "bad message length: %zu bytes came, maxlength is %zd", flat->length, most_bytes);
+  return false;
+}
+
 }  // namespace
 
 // --- sending ---------------------------------------------------------------------------------------------------------
@@ -59,12 +76,13 @@ PyObject* send(PyObject* self, PyObject* const* arguments, Py_ssize_t positional
   if (!deadline_after(values[1], &deadline_ns)) return nullptr;
   ConnectionStay stay(as_connection(self));
   if (line_to_send(self, stay) == nullptr) return nullptr;
-  Encoder encoder(*as_connection(self)->state);
+  Encoder encoder(*as_connection(self)->state, as_connection(self)->sending.channel());
   Message message;
   Payload payload;
   if (!encoder.encode(values[0], &message, &payload)) return nullptr;
-  encoder.complete(&message, &payload, 1);
+  if (!encoder.complete(&message, &payload, 1)) return nullptr;
   if (!as_connection(self)->send(message, deadline_ns)) return nullptr;
+  encoder.confirm(1);
   Py_RETURN_NONE;
 }
 
@@ -127,24 +145,33 @@ PyObject* recv_many(PyObject* self, PyObject* const* arguments, Py_ssize_t posit
 
 PyObject* recv_bytes(PyObject* self, PyObject* const* arguments, Py_ssize_t positional, PyObject* keywords) {
   static constexpr Signature signature{"recv_bytes", 0, 2, {"maxlength", "timeout"}};
-  PyObject* values[2] = {};
-  Py_ssize_t most_bytes = PY_SSIZE_T_MAX;
-  std::uint64_t deadline_ns = no_deadline;
-  if (!parse(signature, arguments, positional, keywords, values)) return nullptr;
-  if (!optional_size(values[0], &most_bytes) || !deadline_after(values[1], &deadline_ns)) return nullptr;
   ConnectionStay stay(as_connection(self));
-  Line* line = line_to_receive(self, stay);
-  if (line == nullptr) return nullptr;
-  if (most_bytes < 0) {
-    raise_value_error("negative maxlength");
-    return nullptr;
-  }
   Taken taken;
   Flat flat;
-  if (!receive_flat(self, line, deadline_ns, &taken, &flat)) return nullptr;
-  if (flat.length <= static_cast<std::size_t>(most_bytes)) return flat.to_bytes();
-  PyErr_Format(PyExc_OSError, "bad message length: %zu bytes came, maxlength is %zd", flat.length, most_bytes);
-  return nullptr;
+  bool came = receive_bytes(self, stay, signature, arguments, positional, keywords, &taken, &flat);
+  return came ? flat.to_bytes() : nullptr;
+}
+
+PyObject* recv_view(PyObject* self, PyObject* const* arguments, Py_ssize_t positional, PyObject* keywords) {
+  static constexpr Signature signature{"recv_view", 0, 2, {"maxlength", "timeout"}};
+  ConnectionStay stay(as_connection(self));
+  Taken taken;
+  taken.wants_memory = true;
+  Flat flat;
+  if (!receive_bytes(self, stay, signature, arguments, positional, keywords, &taken, &flat)) return nullptr;
+  const State& state = *as_connection(self)->state;
+  Ref buffer;
+  bool is_part = flat.data == taken.data && !flat.bytes;
+  if (is_part && flat.length >= least_bytes_to_view && taken.keep()) {
+    buffer = Ref(make_buffer(state, taken.memory, taken.own, flat.length, false));
+  } else {
+    std::shared_ptr<Memory> memory = Memory::make(flat.length);
+    if (memory == nullptr) return nullptr;
+    copy_bytes(memory->data(), flat.data, flat.length);
+    std::uint8_t* data = memory->data();
+    buffer = Ref(make_buffer(state, std::move(memory), data, flat.length, false));
+  }
+  return buffer ? PyMemoryView_FromObject(buffer.get()) : nullptr;
 }
 
 PyObject* recv_bytes_into(PyObject* self, PyObject* const* arguments, Py_ssize_t positional, PyObject* keywords) {
@@ -158,12 +185,21 @@ PyObject* recv_bytes_into(PyObject* self, PyObject* const* arguments, Py_ssize_t
   Line* line = line_to_receive(self, stay);
   if (line == nullptr) return nullptr;
   View view(values[0], PyBUF_WRITABLE);
-  if (!view) return nullptr;
+  if (!view) {
+    if (PyErr_ExceptionMatches(PyExc_BufferError)) {
+      PyErr_Format(PyExc_TypeError,
+                   "recv_bytes_into() needs a contiguous buffer that it can write into, not this '%.200s'",
+                   Py_TYPE(values[0])->tp_name);
+    }
+    return nullptr;
+  }
   if (offset < 0 || offset > view.size()) {
     raise_value_error(offset < 0 ? "negative offset" : "offset too large");
     return nullptr;
   }
   Taken taken;
+  taken.destination = reinterpret_cast<std::uint8_t*>(view.data()) + offset;
+  taken.destination_bytes = static_cast<std::size_t>(view.size() - offset);
   Flat flat;
   if (!receive_flat(self, line, deadline_ns, &taken, &flat)) return nullptr;
   if (flat.length > static_cast<std::size_t>(view.size() - offset)) {
@@ -171,7 +207,7 @@ PyObject* recv_bytes_into(PyObject* self, PyObject* const* arguments, Py_ssize_t
     if (message) PyErr_SetObject(as_connection(self)->state->hook(Hook::BufferTooShort), message.get());
     return nullptr;
   }
-  copy_bytes(view.data() + offset, flat.data, flat.length);
+  if (flat.data != taken.destination) copy_bytes(taken.destination, flat.data, flat.length);
   return PyLong_FromSize_t(flat.length);
 }
 

@@ -37,6 +37,7 @@ PyObject* send(PyObject* self, PyObject* const* arguments, Py_ssize_t positional
 PyObject* recv(PyObject* self, PyObject* const* arguments, Py_ssize_t positional, PyObject* keywords);
 PyObject* send_bytes(PyObject* self, PyObject* const* arguments, Py_ssize_t positional, PyObject* keywords);
 PyObject* recv_bytes(PyObject* self, PyObject* const* arguments, Py_ssize_t positional, PyObject* keywords);
+PyObject* recv_view(PyObject* self, PyObject* const* arguments, Py_ssize_t positional, PyObject* keywords);
 PyObject* recv_bytes_into(PyObject* self, PyObject* const* arguments, Py_ssize_t positional, PyObject* keywords);
 PyObject* send_many(PyObject* self, PyObject* const* arguments, Py_ssize_t positional, PyObject* keywords);
 PyObject* recv_many(PyObject* self, PyObject* const* arguments, Py_ssize_t positional, PyObject* keywords);

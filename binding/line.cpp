@@ -164,7 +164,7 @@ PyObject* Line::join_tasks(std::uint64_t deadline_ns) { return wait_for(&Channel
 // --- messages in pieces ----------------------------------------------------------------------------------------------
 
 // Makes the place for all pieces.
-bool Line::begin_arrival(Arrival* arrival) {
+bool Line::begin_arrival(Arrival* arrival, const Taken& taken) {
   const Received& received = arrival->received;
   if (received.length > PY_SSIZE_T_MAX) {
     raise_damaged(*state_, "length of a message", received.length, PY_SSIZE_T_MAX);
@@ -172,7 +172,11 @@ bool Line::begin_arrival(Arrival* arrival) {
   }
   arrival->size_bytes = static_cast<std::size_t>(received.length);
   auto codec = static_cast<Codec>(received.codec);
-  if (codec == Codec::bytes || codec == Codec::raw) {
+  if (codec == Codec::raw && taken.destination != nullptr && arrival->size_bytes <= taken.destination_bytes) {
+    arrival->data = taken.destination;
+    return true;
+  }
+  if (codec == Codec::bytes || (codec == Codec::raw && !taken.wants_memory)) {
     arrival->bytes = make_bytes(arrival->size_bytes);
     if (!arrival->bytes) return false;
     arrival->data = reinterpret_cast<std::uint8_t*>(PyBytes_AS_STRING(arrival->bytes.get()));
@@ -184,10 +188,24 @@ bool Line::begin_arrival(Arrival* arrival) {
   return true;
 }
 
+// Out of the taker's place, which will be somebody else's when the rest comes. Without memory what has arrived is lost, and
+// the message with it.
+bool Line::move_arrival(Arrival* arrival) {
+  arrival->memory = Memory::make(arrival->size_bytes);
+  if (arrival->memory == nullptr) {
+    Unlocked unlocked;
+    channel_->finish_stream(arrival->received, false);
+    return false;
+  }
+  copy_bytes(arrival->memory->data(), arrival->data, arrival->arrived_bytes);
+  arrival->data = arrival->memory->data();
+  return true;
+}
+
 Line::Progress Line::finish_arrival(std::unique_ptr<Arrival> arrival, Taken* taken, std::uint64_t deadline_ns) {
   Status status = Status::ok;
   Fault fault;
-  bool has_place = arrival->data != nullptr || begin_arrival(arrival.get());
+  bool has_place = arrival->data != nullptr || begin_arrival(arrival.get(), *taken);
   bool looks = true;
   while (has_place && looks && arrival->arrived_bytes < arrival->size_bytes) {
     std::size_t piece_bytes = 0;
@@ -205,7 +223,8 @@ Line::Progress Line::finish_arrival(std::unique_ptr<Arrival> arrival, Taken* tak
   }
   if (has_place && (!looks || status == Status::timed_out)) {
     Ref error = take_raised();
-    bool kept = leftover_.push_arrival(arrival.release());
+    bool kept = (arrival->data != taken->destination || move_arrival(arrival.get())) &&
+                leftover_.push_arrival(arrival.release());
     keep_readable();
     if (kept && error) raise_again(std::move(error));
     if (kept && looks) raise_late(empty_, false);

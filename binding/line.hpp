@@ -87,7 +87,8 @@ class Line {
   bool take_leftover(Taken* taken, std::uint64_t deadline_ns);
   bool await(Received* received, std::size_t limit, std::uint8_t* buffer, std::size_t buffer_bytes,
              std::uint64_t deadline_ns, Status status, Fault fault, std::size_t* count);
-  bool begin_arrival(Arrival* arrival);
+  bool begin_arrival(Arrival* arrival, const Taken& taken);
+  bool move_arrival(Arrival* arrival);
   enum class Progress { arrived, aborted, failed };
   Progress finish_arrival(std::unique_ptr<Arrival> arrival, Taken* taken, std::uint64_t deadline_ns);
   // Appends to `list`, or raises and leaves over all others, those in `list` included.

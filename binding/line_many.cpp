@@ -13,7 +13,7 @@ constexpr std::size_t receive_bytes = 32 * 1024;
 // Messages made of the next objects of an iterable.
 class Batch {
  public:
-  explicit Batch(State& state) : encoder_(state) {}
+  Batch(State& state, Channel* channel) : encoder_(state, channel) {}
 
   // Encodes until the batch is full, the iterable ends or something raises. True: there may be more.
   bool fill(PyObject* iterator) {
@@ -26,10 +26,9 @@ class Batch {
     }
     return true;
   }
-  const Message* complete() {
-    encoder_.complete(messages_, payloads_, count_);
-    return messages_;
-  }
+  // nullptr with an exception raised.
+  const Message* complete() { return encoder_.complete(messages_, payloads_, count_) ? messages_ : nullptr; }
+  void confirm(std::size_t count) { encoder_.confirm(count); }
   std::size_t count() const { return count_; }
   void clear() {
     encoder_.forget();
@@ -66,15 +65,19 @@ void add_count(std::size_t count) {
 PyObject* Line::put_many(PyObject* iterable, std::uint64_t deadline_ns) {
   std::size_t total = 0;
   Ref iterator(PyObject_GetIter(iterable));
-  Batch batch(*state_);
+  Batch batch(*state_, channel_.get());
   bool more = static_cast<bool>(iterator);
   while (more) {
     more = batch.fill(iterator.get());
     Ref error = take_raised();
     bool ended = false;
     std::size_t done = 0;
-    bool all =
-        batch.count() == 0 || (look_(self_, &ended) && put_batch(batch.complete(), batch.count(), deadline_ns, &done));
+    bool all = batch.count() == 0;
+    if (!all && look_(self_, &ended)) {
+      const Message* messages = batch.complete();
+      all = messages != nullptr && put_batch(messages, batch.count(), deadline_ns, &done);
+      batch.confirm(done);
+    }
     total += done;
     if (!all) break;
     batch.clear();

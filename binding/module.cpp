@@ -3,6 +3,7 @@
 
 #include "channel.hpp"
 #include "errors.hpp"
+#include "lent_buffer.hpp"
 #include "lock.hpp"
 #include "picklers.hpp"
 #include "platform/platform.hpp"
@@ -57,6 +58,8 @@ PyObject* usable_cpus(PyObject*, PyObject*) { return PyLong_FromUnsignedLong(pla
 PyMethodDef functions[] = {
     {"install", as_method(install), METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR("Tells the native codec about Python: which exceptions to raise, and how to pickle.")},
+    {"install_arrays", install_arrays, METH_VARARGS,
+     PyDoc_STR("Tells the classes of lent arrays, of what stands for one in a pickle, and of those that were put.")},
     {"choose_lock", choose_lock_by_name, METH_O,
      PyDoc_STR(
          "choose_lock(wish, /)\n--\n\n"
@@ -93,6 +96,7 @@ int execute(PyObject* module) {
               state->fortran_order != nullptr && state->zero != nullptr &&
               add_type(module, make_sink_type(module), &state->sink_type) &&
               add_type(module, make_buffer_type(module), &state->buffer_type) &&
+              add_type(module, make_lent_buffer_type(module), &state->lent_buffer_type) &&
               add_type(module, make_segment_type(module), &state->segment_type) &&
               add_type(module, make_queue_type(module), &state->queue_type) &&
               add_type(module, make_connection_type(module), &state->connection_type) &&
@@ -117,7 +121,11 @@ int traverse(PyObject* module, visitproc visit, void* arg) {
   Py_VISIT(state->array_type);
   for (PyObject* dtype : state->array_dtypes) Py_VISIT(dtype);
   Py_VISIT(state->sink_type);
+  Py_VISIT(state->lent_array_type);
+  Py_VISIT(state->carrier_array_type);
+  Py_VISIT(state->moved_array_type);
   Py_VISIT(state->buffer_type);
+  Py_VISIT(state->lent_buffer_type);
   Py_VISIT(state->segment_type);
   Py_VISIT(state->queue_type);
   Py_VISIT(state->connection_type);
@@ -138,7 +146,11 @@ int clear(PyObject* module) {
   Py_CLEAR(state->array_type);
   for (PyObject*& dtype : state->array_dtypes) Py_CLEAR(dtype);
   Py_CLEAR(state->sink_type);
+  Py_CLEAR(state->lent_array_type);
+  Py_CLEAR(state->carrier_array_type);
+  Py_CLEAR(state->moved_array_type);
   Py_CLEAR(state->buffer_type);
+  Py_CLEAR(state->lent_buffer_type);
   Py_CLEAR(state->segment_type);
   Py_CLEAR(state->queue_type);
   Py_CLEAR(state->connection_type);

@@ -37,20 +37,30 @@ bool ReusedPickler::pickle(State& state, PyObject* object) {
   return false;
 }
 
-ReusedPickler* claim_pickler(State& state) {
+namespace {
+
+ReusedPickler* open_for(ReusedPickler* reused, State& state, Channel* channel) {
+  SinkObject* sink = reused->sink();
+  sink->is_open = true;
+  sink->state = &state;
+  sink->channel = channel;
+  return reused;
+}
+
+}  // namespace
+
+ReusedPickler* claim_pickler(State& state, Channel* channel) {
   for (std::atomic<ReusedPickler*>& idle : state.idle_picklers) {
     if (idle.load(std::memory_order_relaxed) == nullptr) continue;
     ReusedPickler* reused = idle.exchange(nullptr, std::memory_order_acquire);
     if (reused == nullptr) continue;
-    reused->sink()->is_open = true;
-    return reused;
+    return open_for(reused, state, channel);
   }
   Ref sink(state.sink_type->tp_alloc(state.sink_type, 0));
   if (!sink) return nullptr;
   auto* reused = new ReusedPickler;
   reused->sink_object = std::move(sink);
-  reused->sink()->is_open = true;
-  return reused;
+  return open_for(reused, state, channel);
 }
 
 void give_back_pickler(State& state, ReusedPickler* reused) {

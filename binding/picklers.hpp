@@ -33,8 +33,8 @@ struct ReusedPickler {
   void forget();
 };
 
-// nullptr with an exception raised.
-ReusedPickler* claim_pickler(State& state);
+// For messages to this channel. nullptr with an exception raised.
+ReusedPickler* claim_pickler(State& state, Channel* channel);
 void give_back_pickler(State& state, ReusedPickler* reused);
 int traverse_pickler(const ReusedPickler* reused, visitproc visit, void* arg);
 void free_pickler(ReusedPickler* reused);

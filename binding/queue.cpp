@@ -3,6 +3,7 @@
 
 #include "arguments.hpp"
 #include "errors.hpp"
+#include "lent_buffer.hpp"
 #include "queue_docs.hpp"
 #include "queue_object.hpp"
 #include "segment_object.hpp"
@@ -92,6 +93,11 @@ PyObject* fileno(PyObject* self, PyObject*) {
   if (status != Status::ok) return raise(*as_queue(self)->state, status, fault);
   as_queue(self)->line.keep_readable();
   return PyLong_FromLong(fd);
+}
+
+PyObject* empty_buffer(PyObject* self, PyObject* size_bytes) {
+  QueueStay stay(as_queue(self));
+  return stay ? lend_buffer(*as_queue(self)->state, as_queue(self)->line.channel(), size_bytes) : raise_closed(self);
 }
 
 PyObject* statistics(PyObject* self, PyObject*) {
@@ -212,6 +218,7 @@ PyMethodDef methods[] = {
     {"get_nowait", get_nowait, METH_NOARGS, docs::get_nowait},
     {"put_many", as_method(put_many), fastcall, docs::put_many},
     {"get_many", as_method(get_many), fastcall, docs::get_many},
+    {"empty_buffer", empty_buffer, METH_O, docs::empty_buffer},
     {"qsize", qsize, METH_NOARGS, docs::qsize},
     {"empty", empty, METH_NOARGS, docs::empty},
     {"full", full, METH_NOARGS, docs::full},

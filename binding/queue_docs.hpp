@@ -60,6 +60,15 @@ inline constexpr const char* get_many = PyDoc_STR(
     "Raises:\n"
     "    Empty, ShutDown, ValueError: As get(); ValueError also for `max_items` below one.");
 
+inline constexpr const char* empty_buffer = PyDoc_STR(
+    "empty_buffer($self, nbytes, /)\n--\n\n"
+    "Makes a buffer in the queue's memory, to be filled through a memoryview and then put without a copy.\n\n"
+    "It arrives as a writable memoryview. All else is as with empty_array(), which see.\n\n"
+    "Raises:\n"
+    "    ValueError: `nbytes` is negative, or this object is closed.\n"
+    "    ShutDown: The queue was shut down.\n"
+    "    OSError, MemoryError: There is no memory.");
+
 inline constexpr const char* qsize = PyDoc_STR(
     "qsize($self, /)\n--\n\n"
     "Returns how many objects are in the queue: exact at one point in time.");
@@ -109,7 +118,27 @@ inline constexpr const char* fileno = PyDoc_STR(
 
 inline constexpr const char* statistics = PyDoc_STR(
     "statistics($self, /)\n--\n\n"
-    "Returns what was counted, in all processes together.");
+    "Returns what was counted.\n\n"
+    "All numbers are of all processes together, and counted from the beginning, unless it says otherwise:\n\n"
+    "    items, max_items, most_items: How many messages wait; how many may, 0 for no limit; how many did at most.\n"
+    "    puts, gets, bytes_in, bytes_out: Messages, and bytes of payload.\n"
+    "    copied_bytes: How many bytes were copied for them, in and out: divided by bytes_in, 2 where everything is\n"
+    "        copied in and out, 1 where receivers read in place, near 0 for what was lent.\n"
+    "    lent, lent_bytes: Arrays and buffers that were put without a copy.\n"
+    "    views, viewed_bytes: Messages that receivers read in place.\n"
+    "    put_waits, get_waits: How often somebody went to sleep, because there was no room or no message.\n"
+    "    empty_wakes: Wake-ups that found nobody asleep.\n"
+    "    spins, spin_hits: How often this process looked for a while before it would sleep; how often that was "
+    "enough.\n"
+    "    bytes_used, max_bytes, most_bytes: Memory of what waits, is read in place or lent, now; what it may be; what\n"
+    "        messages had at most.\n"
+    "    taken_bytes, most_taken_bytes, blocks_taken: The part of it that receivers read in place or lenders fill.\n"
+    "    blocks_used, most_blocks, blocks_made, chunks_used: The pieces that memory is handed out in.\n"
+    "    resident_bytes, warm_bytes: Memory that the system has really given; the idle part that is kept\n"
+    "        for the next messages.\n"
+    "    streams: Messages that went through in pieces.\n"
+    "    participants, recoveries, sweeps: Processes that use it now; repairs after one was killed.\n\n"
+    "Takes microseconds; counting itself costs nothing that could be measured.");
 
 inline constexpr const char* class_getitem = PyDoc_STR("Queue[int], for annotations.");
 

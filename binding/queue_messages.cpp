@@ -9,13 +9,14 @@ namespace {
 PyObject* put_one(PyObject* self, PyObject* object, std::uint64_t deadline_ns) {
   QueueStay stay(as_queue(self));
   if (!stay) return raise_closed(self);
-  Encoder encoder(*as_queue(self)->state);
+  Encoder encoder(*as_queue(self)->state, as_queue(self)->line.channel());
   Message message;
   Payload payload;
   if (!encoder.encode(object, &message, &payload)) return nullptr;
-  encoder.complete(&message, &payload, 1);
+  if (!encoder.complete(&message, &payload, 1)) return nullptr;
   if (as_queue(self)->uses.is_closed()) return raise_closed(self);  // by the code that encoding ran
   if (!as_queue(self)->line.put(message, deadline_ns)) return nullptr;
+  encoder.confirm(1);
   Py_RETURN_NONE;
 }
 

@@ -7,7 +7,7 @@ namespace interproc::binding {
 namespace {
 
 // Smaller buffers are cheaper inside the pickle. src/interproc/codec/pickling.py knows the same number.
-constexpr Py_ssize_t least_bytes_beside = 16 * 1024;
+constexpr Py_ssize_t least_bytes_beside = 8 * 1024;
 
 SinkObject* sink_of(PyObject* self) { return reinterpret_cast<SinkObject*>(self); }
 
@@ -27,7 +27,8 @@ PyObject* add_buffer(PyObject* self, PyObject* pickle_buffer) {
   if (!check_open(sink)) return nullptr;
   const Py_buffer* view = PyPickleBuffer_GetBuffer(pickle_buffer);
   if (view == nullptr) return nullptr;
-  if (view->len < least_bytes_beside || !PyBuffer_IsContiguous(view, 'A')) Py_RETURN_TRUE;
+  bool is_small = view->len < least_bytes_beside && !is_lent(*sink->state, *view);
+  if (is_small || !PyBuffer_IsContiguous(view, 'A')) Py_RETURN_TRUE;
   if (!sink->add_beside(pickle_buffer)) return nullptr;
   Py_RETURN_FALSE;
 }
@@ -47,6 +48,8 @@ void dealloc(PyObject* self) {
   sink->parts.free();
   sink->held.free();
   sink->beside.free();
+  sink->moves.free();
+  sink->blocks.free();
   type->tp_free(self);
   Py_DECREF(type);
 }
@@ -88,14 +91,40 @@ bool SinkObject::add(PyObject* source) {
 bool SinkObject::add_beside(PyObject* pickle_buffer) {
   Py_buffer view;
   if (PyObject_GetBuffer(pickle_buffer, &view, PyBUF_FULL_RO) != 0) return false;
-  if (held.push(view)) return beside.push(view);
-  PyBuffer_Release(&view);
-  return false;
+  if (!held.push(view)) {
+    PyBuffer_Release(&view);
+    return false;
+  }
+  Move move;
+  std::size_t index = no_move;
+  if (find_move(*state, channel, view, &move)) {
+    move.held_index = held.count() - 1;
+    index = moves.count();
+    for (std::size_t i = 0; i < moves.count(); i++) {
+      if (moves[i].buffer == move.buffer) index = no_move;  // goes already: what comes after is a copy
+    }
+    if (index == no_move || !moves.push(move)) move.forget();
+    if (PyErr_Occurred()) return false;
+  }
+  return beside.push(Beside{view, index});
+}
+
+// What was not put is as it was.
+void SinkObject::cut_moves(std::size_t held_count) {
+  Ref error = take_raised();
+  while (moves.count() > 0 && moves[moves.count() - 1].held_index >= held_count) {
+    Move move = moves[moves.count() - 1];
+    moves.cut(moves.count() - 1);
+    move.end(*state, false);
+    move.forget();
+  }
+  if (error) raise_again(std::move(error));
 }
 
 void SinkObject::cut(std::size_t part_count, std::size_t held_count) {
   parts.cut(part_count);
   beside.cut(0);
+  if (moves.count() > 0) cut_moves(held_count);
   // Releasing runs code of the exporters, which may pickle: with another sink, since this one is still in use.
   for (std::size_t i = held.count(); i > held_count; i--) {
     Py_buffer view = held[i - 1];

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "channel.hpp"
+#include "lent_buffer.hpp"
 #include "python.hpp"
 
 namespace interproc::binding {
@@ -45,12 +46,23 @@ class Row {
   std::size_t capacity_;
 };
 
+// A buffer that travels beside its pickle.
+struct Beside {
+  Py_buffer view;
+  std::size_t move;  // index of the one that it is; no_move for others
+};
+inline constexpr std::size_t no_move = SIZE_MAX;
+
 struct SinkObject {
   PyObject ob_base;
-  bool is_open;     // somebody collects what is written
-  Row<Part> parts;  // point into `held`
+  bool is_open;      // somebody collects what is written
+  State* state;      // these two: of whoever does
+  Channel* channel;  // that the messages go to
+  Row<Part> parts;   // point into `held`
   Row<Py_buffer> held;
-  Row<Py_buffer> beside;  // buffers of the message being pickled that travel beside it
+  Row<Beside> beside;  // of the message being pickled
+  Row<Move> moves;     // of all messages
+  Row<std::uint64_t> blocks;
 
   // Keeps `source` and adds its bytes as a part.
   bool add(PyObject* source);
@@ -58,6 +70,9 @@ struct SinkObject {
   // Forgets what came after these counts.
   void cut(std::size_t part_count, std::size_t held_count);
   void clear() { cut(0, 0); }
+
+ private:
+  void cut_moves(std::size_t held_count);
 };
 
 }  // namespace interproc::binding

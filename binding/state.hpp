@@ -38,6 +38,7 @@ inline constexpr int array_kind_count = sizeof array_kinds - 1;
 struct State {
   PyTypeObject* sink_type;
   PyTypeObject* buffer_type;
+  PyTypeObject* lent_buffer_type;
   PyTypeObject* segment_type;
   PyTypeObject* queue_type;
   PyTypeObject* connection_type;
@@ -60,6 +61,10 @@ struct State {
   // numpy's, nullptr before the first array.
   PyTypeObject* array_type;
   PyObject* array_dtypes[array_kind_count];
+  // Of interproc.lent_arrays, nullptr before the first.
+  PyTypeObject* lent_array_type;
+  PyTypeObject* carrier_array_type;
+  PyTypeObject* moved_array_type;
 
   Mutex reducers_mutex;
   PyObject* registered_reducers[2];  // copyreg's dictionary and ForkingPickler's
@@ -84,6 +89,7 @@ State* state_with_codec(PyObject* self, const void* initialised);
 
 PyTypeObject* make_sink_type(PyObject* module);
 PyTypeObject* make_buffer_type(PyObject* module);
+PyTypeObject* make_lent_buffer_type(PyObject* module);
 PyTypeObject* make_segment_type(PyObject* module);
 PyTypeObject* make_queue_type(PyObject* module);
 PyTypeObject* make_connection_type(PyObject* module);

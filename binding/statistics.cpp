@@ -4,6 +4,13 @@
 
 namespace interproc::binding {
 
+namespace {
+
+// The counts are not taken at one instant.
+std::uint64_t less(std::uint64_t all, std::uint64_t part) { return all > part ? all - part : 0; }
+
+}  // namespace
+
 PyObject* statistics_of(const State& state, Channel* channel) {
   Fault fault;
   Channel::Statistics seen = channel->statistics(&fault);
@@ -25,11 +32,18 @@ PyObject* statistics_of(const State& state, Channel* channel) {
       {"spin_hits", seen.spin_hits},
       {"bytes_in", counters.bytes_in},
       {"bytes_out", counters.bytes_out},
+      {"copied_bytes", less(counters.bytes_in, counters.lent_bytes) + less(counters.bytes_out, seen.viewed_bytes)},
+      {"lent", counters.lent},
+      {"lent_bytes", counters.lent_bytes},
+      {"views", seen.views},
+      {"viewed_bytes", seen.viewed_bytes},
       {"bytes_used", seen.bytes_used},
       {"max_bytes", seen.max_bytes},
       {"most_bytes", counters.most_bytes},
       {"resident_bytes", seen.resident_bytes},
+      {"warm_bytes", seen.warm_bytes},
       {"blocks_used", seen.blocks_used},
+      {"most_blocks", counters.most_blocks},
       {"blocks_taken", seen.blocks_taken},
       {"taken_bytes", seen.taken_bytes},
       {"most_taken_bytes", counters.most_taken_bytes},

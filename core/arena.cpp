@@ -50,10 +50,11 @@ std::uint64_t Arena::most_bytes() const {
   return class_bytes(size_class) - sizeof(BlockHeader);
 }
 
-bool Arena::has_room(std::uint64_t bytes, bool in_place) const {
+bool Arena::has_room(std::uint64_t bytes, bool in_place, bool is_lent) const {
   const ChannelControl& control = *memory_.control;
   std::uint64_t used = control.arena_used + bytes + std::uint64_t{control.chunks_used} * chunk_bytes;
   if (used > memory_.max_bytes) return false;
+  if (is_lent) return true;
   if (used - std::min(used, control.arena_taken) <= memory_.max_unread_bytes) return true;
   return in_place && control.arena_used <= control.arena_taken;
 }
@@ -73,13 +74,15 @@ Status Arena::allocate(const Wanted& wanted, std::uint32_t token, std::uint64_t*
   ChannelControl& control = *memory_.control;
   std::uint64_t payload_bytes = wanted.payload_bytes;
   std::uint32_t size_class = size_class_of(payload_bytes + sizeof(BlockHeader));
-  if (!has_room(class_bytes(size_class), wanted.in_place)) return Status::full;
+  if (!has_room(class_bytes(size_class), wanted.in_place, wanted.is_lent)) return Status::full;
   *unbacked = false;
-  std::uint64_t found = pop_free(size_class);
-  if (found == no_block) {
-    Status status = extend(size_class, payload_bytes, &found, unbacked, fault);
-    if (status != Status::ok) return status;
+  std::uint64_t found = no_block;
+  Status status = find_block(size_class, payload_bytes, &found, unbacked, fault);
+  if (status == Status::full && control.blocks_freed > 0) {
+    merge();
+    status = find_block(size_class, payload_bytes, &found, unbacked, fault);
   }
+  if (status != Status::ok) return status;
   auto [header, found_class] = look_up(found, payload_bytes);
   if (header == nullptr) {
     *fault = Fault{0, "header of a block", found, memory_.arena_bytes};
@@ -92,11 +95,28 @@ Status Arena::allocate(const Wanted& wanted, std::uint32_t token, std::uint64_t*
   header->flags = *unbacked ? block_unbacked : 0;  // until note_backed()
   header->ticket = 0;
   header->length = payload_bytes;
+  header->head = no_block;
+  header->next_lent = no_block;
   control.arena_used += bytes;
   control.blocks_used++;
   control.counters.blocks_made++;
+  control.counters.most_blocks = std::max(control.counters.most_blocks, control.blocks_used);
   *block = found;
   return Status::ok;
+}
+
+Status Arena::find_block(std::uint32_t size_class, std::uint64_t payload_bytes, std::uint64_t* block, bool* unbacked,
+                         Fault* fault) {
+  *block = pop_free(size_class);
+  return *block != no_block ? Status::ok : extend(size_class, payload_bytes, block, unbacked, fault);
+}
+
+void Arena::push_free(std::uint64_t block, BlockHeader& header, std::uint32_t size_class) {
+  ChannelControl& control = *memory_.control;
+  header.next_free = control.free_lists[size_class];
+  control.free_lists[size_class] = block;
+  control.blocks_free++;
+  if ((header.flags & block_cold) == 0) control.arena_free += class_bytes(size_class);
 }
 
 std::uint64_t Arena::pop_free(std::uint32_t size_class) {
@@ -109,7 +129,10 @@ std::uint64_t Arena::pop_free(std::uint32_t size_class) {
     return no_block;
   }
   control.free_lists[size_class] = header->next_free;
-  control.arena_free -= std::min(control.arena_free, class_bytes(size_class));
+  if (control.blocks_free > 0) control.blocks_free--;
+  if ((header->flags & block_cold) == 0) {
+    control.arena_free -= std::min(control.arena_free, class_bytes(size_class));
+  }
   return block;
 }
 
@@ -183,20 +206,15 @@ void Arena::free(std::uint64_t block) {
   }
   if (header->flags & block_unbacked)
     control.arena_backed = std::min(control.arena_backed, block + sizeof(BlockHeader));
-  if (header->flags & block_taken) {
-    header->flags &= ~block_taken;
-    control.arena_taken -= std::min(control.arena_taken, bytes);
-    if (control.blocks_taken > 0) control.blocks_taken--;
-  }
+  count_as_not_taken(*header, bytes);
   control.arena_used -= std::min(control.arena_used, bytes);
   if (control.blocks_used > 0) control.blocks_used--;
   if (control.blocks_used == 0) {
     start_again();
     return;
   }
-  header->next_free = control.free_lists[size_class];
-  control.free_lists[size_class] = block;
-  control.arena_free += bytes;
+  control.blocks_freed++;
+  push_free(block, *header, size_class);
 }
 
 bool Arena::take(std::uint64_t block, std::uint32_t token) {
@@ -204,11 +222,47 @@ bool Arena::take(std::uint64_t block, std::uint32_t token) {
   auto [header, size_class] = look_up(block, 0);
   if (header == nullptr) return false;
   header->owner = token;
-  header->flags |= block_taken;
-  control.arena_taken += class_bytes(size_class);
+  count_as_taken(*header, class_bytes(size_class));
+  return control.arena_taken <= most_kept_bytes();
+}
+
+bool Arena::may_put_back(const std::uint64_t* blocks, std::size_t count) const {
+  const ChannelControl& control = *memory_.control;
+  std::uint64_t unread = control.arena_used - std::min(control.arena_used, control.arena_taken);
+  if (unread == 0) return true;
+  unread += std::uint64_t{control.chunks_used} * chunk_bytes;
+  for (std::size_t i = 0; i < count; i++) {
+    auto [header, size_class] = look_up(blocks[i], 0);
+    if (header != nullptr) unread += class_bytes(size_class);
+  }
+  return unread <= memory_.max_unread_bytes;
+}
+
+void Arena::put_back(std::uint64_t block, std::uint64_t head, std::uint64_t ticket) {
+  auto [header, size_class] = look_up(block, 0);
+  if (header == nullptr) return;
+  count_as_not_taken(*header, class_bytes(size_class));
+  header->ticket = ticket;
+  header->head = head;
+  header->next_lent = no_block;
+  header->owner = owner_queued;
+}
+
+void Arena::count_as_taken(BlockHeader& header, std::uint64_t bytes) {
+  if ((header.flags & block_taken) != 0) return;
+  ChannelControl& control = *memory_.control;
+  header.flags |= block_taken;
+  control.arena_taken += bytes;
   control.blocks_taken++;
   control.counters.most_taken_bytes = std::max(control.counters.most_taken_bytes, control.arena_taken);
-  return control.arena_taken <= most_kept_bytes();
+}
+
+void Arena::count_as_not_taken(BlockHeader& header, std::uint64_t bytes) {
+  if ((header.flags & block_taken) == 0) return;
+  ChannelControl& control = *memory_.control;
+  header.flags &= ~block_taken;
+  control.arena_taken -= std::min(control.arena_taken, bytes);
+  if (control.blocks_taken > 0) control.blocks_taken--;
 }
 
 void Arena::lease(std::uint64_t block, std::uint32_t token, const Slot& slot) {
@@ -291,17 +345,22 @@ bool Arena::should_cool(std::uint64_t block) const {
 void Arena::cool(std::uint64_t block) const {
   auto [header, size_class] = look_up(block, 0);
   if (header == nullptr) return;
-  header->flags |= block_unbacked;
+  header->flags |= block_unbacked | block_cold;
   platform::give_back(memory_.segment->fd(), memory_.arena_at + block + sizeof(BlockHeader),
                       class_bytes(size_class) - sizeof(BlockHeader));
 }
 
+void Arena::forget_free() {
+  ChannelControl& control = *memory_.control;
+  memset(control.free_lists, 0, sizeof control.free_lists);
+  control.arena_free = 0;
+  control.blocks_free = 0;
+  control.blocks_freed = 0;
+}
+
 void Arena::start_again() {
   ChannelControl& control = *memory_.control;
-  if (control.arena_free != 0) {
-    memset(control.free_lists, 0, sizeof control.free_lists);
-    control.arena_free = 0;
-  }
+  if (control.blocks_free != 0) forget_free();
   control.arena_used = 0;
   control.arena_taken = 0;
   control.blocks_taken = 0;
@@ -328,13 +387,13 @@ bool Arena::names(const Ring& ring, std::uint64_t block, const BlockHeader& head
   std::uint64_t tail = memory_.control->tail.load(std::memory_order_relaxed);
   if (header.owner == owner_none || header.ticket < head || header.ticket >= tail) return false;
   const Slot* slot = ring.slot_at(header.ticket);
-  return slot != nullptr && slot->kind != SlotKind::inline_bytes && slot->block == block;
+  std::uint64_t named = header.head == no_block ? block : header.head;
+  return slot != nullptr && slot->kind != SlotKind::inline_bytes && slot->block == named;
 }
 
 void Arena::begin_rebuild() {
   ChannelControl& control = *memory_.control;
-  memset(control.free_lists, 0, sizeof control.free_lists);
-  control.arena_free = 0;
+  forget_free();
   control.arena_used = 0;
   control.arena_taken = 0;
   control.blocks_used = 0;
@@ -361,9 +420,8 @@ void Arena::drop(std::uint64_t block, BlockHeader& header, std::uint32_t size_cl
   header.owner = owner_none;
   header.flags = block_unbacked;  // unknown after a death: reserve again before use
   memory_.control->arena_backed = std::min(memory_.control->arena_backed, block + sizeof(BlockHeader));
-  header.next_free = memory_.control->free_lists[size_class];
-  memory_.control->free_lists[size_class] = block;
-  memory_.control->arena_free += class_bytes(size_class);
+  memory_.control->blocks_freed++;
+  push_free(block, header, size_class);
 }
 
 void Arena::end_rebuild() {

@@ -2,11 +2,13 @@
 //
 // Blocks lie one behind the other, header first, each as long as its size class says; classes grow by quarter powers of
 // two. Freed blocks go to the list of their class, last in first out, so that their pages and cache lines are warm.
-// Whenever nothing is alive the arena starts again from its beginning: no fragment outlives a quiet moment.
+// Whenever nothing is alive the arena starts again from its beginning: no fragment outlives a quiet moment. Where it has
+// none, free blocks side by side are merged before an allocation fails (arena_merge.cpp).
 //
 // A block is alive iff its owner is a living participant, or its owner is `owner_queued` and the slot at its ticket is
-// committed and names it, or its co-owner is a living participant (a stream's producer), or it is leased. The lists are never trusted
-// after a death: rebuild() walks all headers and decides by that rule. Payloads are written outside the lock.
+// committed and names it, or the block at its `head`, or its co-owner is a living participant (a stream's producer), or it
+// is leased. The lists are never trusted after a death: rebuild() walks all headers and decides by that rule. Payloads are
+// written outside the lock.
 //
 // Every function: lock held, unless it says otherwise. A block is named by the offset of its header.
 #pragma once
@@ -33,9 +35,11 @@ class Arena {
 
   // What blocks are taken from. `in_place`: the receiver reads it where it lies, so it goes in however large it is, as long
   // as nothing else is unread; anything else only within the limit on unread bytes.
+  // `is_lent`: it is not in the line yet; take() says whether it may be kept.
   struct Wanted {
     std::uint64_t payload_bytes;
     bool in_place = false;
+    bool is_lent = false;
   };
 
   // Whether a payload of this size can be a block here, whatever receivers keep: at most half of all memory.
@@ -55,6 +59,10 @@ class Arena {
   // The block, out of the line, is `token`'s now. False: receivers keep so much that the next payloads could find no room;
   // do not keep it long.
   bool take(std::uint64_t block, std::uint32_t token);
+  // A taken block goes into the line, along with the block `head`.
+  void put_back(std::uint64_t block, std::uint64_t head, std::uint64_t ticket);
+  // Whether the limit on unread bytes lets these taken blocks into the line.
+  bool may_put_back(const std::uint64_t* blocks, std::size_t count) const;
   // The blocks that `from` has taken are `to`'s.
   void hand_over(std::uint32_t from, std::uint32_t to);
   // The message in this block, out of the line, is `token`'s until it is freed; should `token` end before, it comes again.
@@ -120,7 +128,7 @@ class Arena {
   }
 
   // Room for chunks of the ring, or for blocks, of this size.
-  bool has_room(std::uint64_t bytes, bool in_place = false) const;
+  bool has_room(std::uint64_t bytes, bool in_place = false, bool is_lent = false) const;
 
   // How much of the idle memory should be kept from now on; 0: as it is. Also without the lock.
   std::uint64_t kept_warm() const { return memory_.control->arena_keep.load(std::memory_order_relaxed); }
@@ -133,12 +141,29 @@ class Arena {
   bool names(const Ring& ring, std::uint64_t block, const BlockHeader& header) const;
   Status extend(std::uint32_t size_class, std::uint64_t payload_bytes, std::uint64_t* block, bool* unbacked,
                 Fault* fault);
+  void count_as_taken(BlockHeader& header, std::uint64_t bytes);
+  void count_as_not_taken(BlockHeader& header, std::uint64_t bytes);
   std::uint64_t pop_free(std::uint32_t size_class);
   void count_out(bool is_orphan);
+  void push_free(std::uint64_t block, BlockHeader& header, std::uint32_t size_class);
+  // Free blocks side by side.
+  struct Run {
+    std::uint64_t start = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t block_count = 0;
+    std::uint32_t any_flags = 0;
+    std::uint32_t all_flags = 0;
+  };
+  void merge();
+  void end_run(const Run& run);
+  bool cut_anew(const Run& run);
+  Status find_block(std::uint32_t size_class, std::uint64_t payload_bytes, std::uint64_t* block, bool* unbacked,
+                    Fault* fault);
   void begin_rebuild();
   void keep(std::uint64_t bytes, const BlockHeader& header);
   void drop(std::uint64_t block, BlockHeader& header, std::uint32_t size_class);
   void end_rebuild();
+  void forget_free();
   void start_again();
   void plan_trim();
 

@@ -1,5 +1,8 @@
 // The liveness rule: which blocks a rebuild keeps.
 #include "arena.hpp"
+
+#include <vector>
+
 #include "testing/arenas.hpp"
 
 using namespace interproc;
@@ -129,4 +132,67 @@ TEST(a_rebuild_does_not_trust_the_lists) {
   CHECK_EQ(store.control().arena_free, class_bytes(store.header(alive).size_class));
   CHECK(store.make(1000) != alive);
   CHECK(store.make(1000) != alive);
+}
+
+TEST(free_blocks_side_by_side_are_merged_before_an_allocation_fails) {
+  Store store({.max_bytes = 8 * mega, .virtual_bytes = 8 * mega});
+  std::vector<std::uint64_t> blocks;
+  std::uint64_t block = no_block;
+  while (store.allocate(60'000, &block) == Status::ok) blocks.push_back(block);
+  CHECK(blocks.size() > 60);
+  std::uint64_t kept = blocks[blocks.size() / 2];
+  std::memset(store.arena().payload(kept), 9, 60'000);
+  for (std::uint64_t one : blocks) {
+    if (one != kept) store.arena().free(one);
+  }
+  CHECK_EQ(store.control().blocks_used, 1);
+  std::uint64_t large = store.make(3 * mega - 100);
+  CHECK(store.arena().payload(kept)[59'999] == 9);
+  CHECK_EQ(store.control().blocks_used, 2);
+  store.arena().free(large);
+  CHECK_EQ(store.make(3 * mega - 100), large);
+  store.arena().free(kept);
+  store.arena().free(large);
+  CHECK_EQ(store.control().blocks_used, 0);
+}
+
+TEST(merging_leaves_blocks_that_can_be_walked_and_lists_all_that_are_free) {
+  Store store({.max_bytes = 4 * mega, .virtual_bytes = 4 * mega});
+  std::uint32_t random = 1;
+  auto next = [&random] { return (random = random * 1664525u + 1013904223u) >> 8; };
+  std::vector<std::uint64_t> alive;
+  std::uint64_t merges = 0;
+  for (int i = 0; i < 20'000; i++) {
+    std::uint64_t block = no_block;
+    std::uint64_t size_bytes = 1 + (next() % 8 == 0 ? next() % 400'000 : next() % 4000);
+    std::uint64_t freed = store.control().blocks_freed;
+    if (store.allocate(size_bytes, &block) == Status::ok) {
+      std::memset(store.arena().payload(block), 1, size_bytes);
+      alive.push_back(block);
+    }
+    if (store.control().blocks_freed < freed) merges++;
+    while (alive.size() > 60 || (block == no_block && alive.size() > 1)) {
+      std::size_t index = next() % alive.size();
+      store.arena().free(alive[index]);
+      alive.erase(alive.begin() + static_cast<std::ptrdiff_t>(index));
+      block = 0;
+      if (next() % 4 == 0) break;
+    }
+    if (i % 500 != 0) continue;
+    std::uint64_t used = 0;
+    std::uint64_t walked = cache_line;
+    while (walked < store.control().arena_end) {
+      auto [header, size_class] = store.arena().look_up(walked, 0);
+      CHECK(header != nullptr);
+      if (header == nullptr) return;
+      if (header->owner != owner_none) used += class_bytes(size_class);
+      walked += class_bytes(size_class);
+    }
+    CHECK_EQ(walked, store.control().arena_end);
+    CHECK_EQ(used, store.control().arena_used);
+    CHECK_EQ(store.control().blocks_used, alive.size());
+  }
+  CHECK(merges > 10);
+  for (std::uint64_t block : alive) store.arena().free(block);
+  CHECK_EQ(store.control().arena_used, 0);
 }

@@ -323,6 +323,7 @@ void Channel::drop_items() {
     Status status = read_slot(head, &dropped, nullptr, 0, &emptied_block, &ignored);
     ring_.release(head + 1);
     if (status == Status::ok && dropped.lease != no_block) arena_.free(dropped.lease);
+    drop_lent(dropped.lent);
     if (status != Status::ok || dropped.block == no_block || dropped.lease != no_block) continue;
     if (dropped.stream) end_stream(dropped.block, StreamState::finished);
     arena_.drop_owner(dropped.block);
@@ -338,8 +339,8 @@ Channel::Statistics Channel::statistics(Fault* fault) {
   result.max_items = memory_.max_items;
   result.bytes_used = control.arena_used + std::uint64_t{control.chunks_used} * chunk_bytes;
   result.max_bytes = memory_.max_bytes;
-  result.resident_bytes =
-      control.arena_touched + std::uint64_t{control.chunks_used + control.warm_chunk_count} * chunk_bytes;
+  std::uint64_t beyond = control.arena_touched - std::min(control.arena_touched, control.arena_end);
+  result.warm_bytes = control.arena_free + beyond + std::uint64_t{control.warm_chunk_count} * chunk_bytes;
   result.blocks_used = control.blocks_used;
   result.chunks_used = control.chunks_used;
   result.taken_bytes = control.arena_taken;
@@ -348,6 +349,10 @@ Channel::Statistics Channel::statistics(Fault* fault) {
   Claim claim;
   for (std::uint32_t place = 0; next_participant(memory_.participants, &place, &claim); place++) result.participants++;
   leave();
+  result.resident_bytes = platform::resident_bytes(segment_->fd());
+  result.warm_bytes = std::min(result.warm_bytes, result.resident_bytes);
+  result.views = control.views.load(std::memory_order_relaxed);
+  result.viewed_bytes = control.viewed_bytes.load(std::memory_order_relaxed);
   result.spins = put_spin_.spins() + get_spin_.spins();
   result.spin_hits = put_spin_.hits() + get_spin_.hits();
   return result;

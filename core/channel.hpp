@@ -39,7 +39,14 @@ struct Message {
   std::size_t part_count;
   std::size_t size_bytes;  // sum over the parts
   bool in_place = false;   // the receiver reads it in its block: see Arena::Wanted
+  // Blocks of lend() that go along, in this order; the channel's once it is put. Not through put_stream().
+  const std::uint64_t* lent = nullptr;
+  std::size_t lent_count = 0;
+  std::uint64_t lent_bytes = 0;  // payload in them
 };
+
+// A message may have no more lent blocks than this.
+inline constexpr std::size_t most_lent = 64;
 
 // A message taken. Exactly one of these holds:
 //   block == no_block, !stream: `data` points into the caller's buffer;
@@ -53,7 +60,10 @@ struct Received {
   std::uint64_t block = no_block;
   std::uint64_t lease = no_block;  // the block that keeps it until task_done(), where the channel redelivers
   std::uint32_t deliveries = 0;    // before this one
-  bool may_keep = false;           // the block, for as long as the receiver likes; else only for moments
+  bool may_keep = false;           // its blocks, for as long as the receiver likes; else only for moments
+  // The first of the lent blocks that came along; all are the receiver's, to be released one by one. See read_lent().
+  std::uint64_t lent = no_block;
+  std::uint64_t lent_bytes = 0;
 };
 
 inline constexpr std::uint64_t no_deadline = UINT64_MAX;
@@ -95,6 +105,11 @@ class Channel : public std::enable_shared_from_this<Channel> {
   Status put_many(const Message* messages, std::size_t message_count, Wait wait, std::size_t* count, Fault* fault);
   // For too_large. Resumable: call again with the same `progress` after interrupted. timed_out withdraws the message.
   Status put_stream(const Message& message, StreamPut* progress, Wait wait, Fault* fault);
+  // A block to write a message's data in before it is put along with it, as Message::lent, or released. Its payload begins
+  // at `*data`. ok, full (receivers and lenders keep as much as they may), shut_down, faults.
+  Status lend(std::uint64_t payload_bytes, std::uint64_t* block, std::uint8_t** data, Fault* fault);
+  // Whether a message of this size that is read in place goes in as one block.
+  bool takes_whole(std::uint64_t payload_bytes) const { return arena_.can_hold({payload_bytes, true}); }
   // Withdraws a stream that will not be continued (the caller got an exception).
   void abort_stream(StreamPut* progress);
 
@@ -109,6 +124,18 @@ class Channel : public std::enable_shared_from_this<Channel> {
                   std::size_t* count, Fault* fault);
   // Sleeps until there is something to take, and takes nothing. ok (also when shut down), timed_out, interrupted, faults.
   Status await(Wait wait, Fault* fault);
+  // A lent block that came with a message, for its owner. False: there is no such block.
+  struct LentPart {
+    const std::uint8_t* data;
+    std::uint64_t length;
+    std::uint64_t next;  // no_block after the last
+  };
+  bool read_lent(std::uint64_t block, LentPart* part) const;
+  // For statistics(): this process reads so much where it lies.
+  void count_view(std::uint64_t size_bytes) {
+    memory_.control->views.fetch_add(1, std::memory_order_relaxed);
+    memory_.control->viewed_bytes.fetch_add(size_bytes, std::memory_order_relaxed);
+  }
   // Gives a block back. Never sleeps, never fails: where the lock is busy the block is given back by the next operation
   // of this process.
   void release(std::uint64_t block);
@@ -141,8 +168,11 @@ class Channel : public std::enable_shared_from_this<Channel> {
   void wake_all();
   struct Statistics {
     Counters counters;
-    std::uint64_t items, max_items, bytes_used, max_bytes, resident_bytes, blocks_used, chunks_used;
-    std::uint64_t taken_bytes, blocks_taken;  // in the hands of receivers, views included
+    std::uint64_t items, max_items, bytes_used, max_bytes, blocks_used, chunks_used;
+    std::uint64_t resident_bytes;             // of the whole segment
+    std::uint64_t warm_bytes;                 // idle, and kept
+    std::uint64_t taken_bytes, blocks_taken;  // in the hands of receivers and lenders, views included
+    std::uint64_t views, viewed_bytes;        // received without a copy
     std::uint64_t leases;                     // taken and to be acknowledged
     std::uint64_t participants, spins, spin_hits;
   };
@@ -190,11 +220,15 @@ class Channel : public std::enable_shared_from_this<Channel> {
   bool put_back(std::uint64_t block);
   bool others_have_leases() const;
   Status room_at(std::uint64_t position, Fault* fault);
+  Status room_for(const Message& message, std::uint64_t position, Fault* fault);
+  void link_lent(const Message& message, std::uint64_t block, std::uint64_t position);
+  bool take_lent(const BlockHeader& header, std::uint64_t block, std::uint64_t position, Received* received);
+  void drop_lent(std::uint64_t block);
   Status write_slot(const Message& message, std::uint64_t position, Fault* fault);
   Status fill_slot(std::uint64_t position, SlotKind kind, const Message& message, std::uint64_t block, Fault* fault);
   Status ring_if_empty(Fault* fault);
   EventWord::Registration wait_for_space(std::uint64_t tail);
-  std::uint32_t commit(std::uint64_t tail, std::size_t count, std::size_t size_bytes);
+  std::uint32_t commit(std::uint64_t tail, std::size_t count, std::uint64_t size_bytes);
   Status read_slot(std::uint64_t position, Received* received, std::uint8_t* buffer, std::size_t buffer_bytes,
                    std::uint64_t* emptied_block, Fault* fault);
   std::uint32_t after_release(std::uint32_t count);

@@ -59,6 +59,15 @@ Status Channel::read_slot(std::uint64_t position, Received* received, std::uint8
     }
     return Status::ok;
   }
+  bool all_kept = true;
+  if (header->next_lent != no_block && !received->stream) {
+    all_kept = take_lent(*header, block, position, received);
+    if (received->lent == no_block) {
+      *fault = Fault{0, "lent block of a message", header->next_lent, memory_.arena_bytes};
+      return Status::bad_segment;
+    }
+  }
+  received->may_keep = all_kept;
   if (!received->stream && buffer != nullptr && is_small) {
     memcpy(buffer, arena_.payload(block), length);
     received->data = buffer;
@@ -68,7 +77,7 @@ Status Channel::read_slot(std::uint64_t position, Received* received, std::uint8
   if (received->stream) {
     header->owner = token();
   } else {
-    received->may_keep = arena_.take(block, token());
+    received->may_keep = arena_.take(block, token()) && all_kept;
   }
   received->block = block;
   received->data = arena_.payload(block);
@@ -130,8 +139,8 @@ Status Channel::take_some(Received* received, std::size_t limit, std::uint8_t* b
     if (status != Status::ok) break;
     if (emptied_block != no_block) emptied[emptied_count++] = emptied_block;
     taken++;
-    size_bytes += message.length;
-    if (message.block != no_block) break;
+    size_bytes += message.length + message.lent_bytes;
+    if (message.block != no_block || message.lent != no_block) break;
     buffer += message.length;
     buffer_bytes -= message.length;
   }

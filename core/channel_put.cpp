@@ -65,7 +65,7 @@ Status Channel::fill_slot(std::uint64_t position, SlotKind kind, const Message& 
 
 // Small messages only: up to copy_under_lock_bytes.
 Status Channel::write_slot(const Message& message, std::uint64_t position, Fault* fault) {
-  if (message.size_bytes <= slot_inline_bytes && leases_ == nullptr) {
+  if (message.size_bytes <= slot_inline_bytes && message.lent_count == 0 && leases_ == nullptr) {
     return fill_slot(position, SlotKind::inline_bytes, message, no_block, fault);
   }
   std::uint64_t block = no_block;
@@ -77,6 +77,7 @@ Status Channel::write_slot(const Message& message, std::uint64_t position, Fault
     gather(message, arena_.payload(block));
     status = fill_slot(position, SlotKind::block, message, block, fault);
   }
+  if (status == Status::ok && message.lent_count > 0) link_lent(message, block, position);
   if (status != Status::ok && block != no_block) arena_.free(block);
   return status;
 }
@@ -101,7 +102,7 @@ EventWord::Registration Channel::wait_for_space(std::uint64_t tail) {
 }
 
 // Makes `count` filled slots visible; returns how many consumers to wake after the unlock.
-std::uint32_t Channel::commit(std::uint64_t tail, std::size_t count, std::size_t size_bytes) {
+std::uint32_t Channel::commit(std::uint64_t tail, std::size_t count, std::uint64_t size_bytes) {
   ChannelControl& control = *memory_.control;
   ring_.commit(tail);
   control.counters.puts += count;
@@ -122,11 +123,11 @@ Status Channel::place(const Message& message, bool wait_for_lock, Registration* 
   ChannelControl& control = *memory_.control;
   std::uint64_t tail = control.tail.load(std::memory_order_relaxed);
   std::uint32_t claimed = 0;
-  status = room_at(tail, fault);
+  status = room_for(message, tail, fault);
   if (status == Status::ok) status = ring_if_empty(fault);
   if (status == Status::ok) status = write_slot(message, tail, fault);
   if (status == Status::ok) {
-    claimed = commit(tail + 1, 1, message.size_bytes);
+    claimed = commit(tail + 1, 1, message.size_bytes + message.lent_bytes);
   } else if (status == Status::full && mine != nullptr) {
     *mine = wait_for_space(tail);
   }
@@ -150,7 +151,7 @@ Status Channel::place_large(const Message& message, bool wait_for_lock, Registra
 
   Status status = enter(wait_for_lock, fault);
   if (status != Status::ok) return status;
-  status = room_at(control.tail.load(std::memory_order_relaxed), fault);
+  status = room_for(message, control.tail.load(std::memory_order_relaxed), fault);
   if (status == Status::ok) status = arena_.allocate(wanted, token(), &block, &unbacked, fault);
   if (status != Status::ok) return give_up(status);
   leave();
@@ -168,7 +169,8 @@ Status Channel::place_large(const Message& message, bool wait_for_lock, Registra
   if (status == Status::ok) status = ring_if_empty(fault);
   if (status == Status::ok) status = fill_slot(tail, SlotKind::block, message, block, fault);
   if (status != Status::ok) return give_up(status);
-  std::uint32_t claimed = commit(tail + 1, 1, message.size_bytes);
+  if (message.lent_count > 0) link_lent(message, block, tail);
+  std::uint32_t claimed = commit(tail + 1, 1, message.size_bytes + message.lent_bytes);
   leave();
   wake(items(), claimed);
   return Status::ok;
@@ -182,13 +184,13 @@ Status Channel::place_small(const Message* messages, std::size_t message_count, 
   std::uint64_t tail = memory_.control->tail.load(std::memory_order_relaxed);
   std::size_t limit = std::min(message_count, most_puts_per_lock);
   std::size_t placed = 0;
-  std::size_t size_bytes = 0;
+  std::uint64_t size_bytes = 0;
   status = ring_if_empty(fault);
   while (status == Status::ok && placed < limit && messages[placed].size_bytes <= copy_under_lock_bytes) {
-    status = room_at(tail + placed, fault);
+    status = room_for(messages[placed], tail + placed, fault);
     if (status == Status::ok) status = write_slot(messages[placed], tail + placed, fault);
     if (status != Status::ok) break;
-    size_bytes += messages[placed].size_bytes;
+    size_bytes += messages[placed].size_bytes + messages[placed].lent_bytes;
     placed++;
   }
   std::uint32_t claimed = placed > 0 ? commit(tail + placed, placed, size_bytes) : 0;

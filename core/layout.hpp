@@ -117,15 +117,17 @@ struct alignas(cache_line) BlockHeader {
   std::uint64_t next_free;   // block reference, in the free list; lock
   std::uint64_t ticket;      // position of the slot that names it; lock
   std::uint64_t length;      // payload bytes; lock
+  std::uint64_t head;        // of a lent block: the one that the slot names for it; no_block for others; lock
+  std::uint64_t next_lent;   // the lent block that goes along with this one; lock
   std::uint32_t deliveries;  // of a leased message, before this one; lock
   std::uint32_t codec;       // of a leased message; lock
-  std::uint64_t reserved[2];
 };
 static_assert(sizeof(BlockHeader) == cache_line);
 
 inline constexpr std::uint32_t block_unbacked = 1;  // its pages were given back: reserve them before use
 inline constexpr std::uint32_t block_taken = 2;     // out of the line, and kept by the process that took it
-inline constexpr std::uint32_t block_leased = 4;    // out of the line, and to come again unless it is acknowledged
+inline constexpr std::uint32_t block_cold = 4;      // free, its pages were given back: holds no memory
+inline constexpr std::uint32_t block_leased = 8;    // out of the line, and to come again unless it is acknowledged
 
 // The buffer of one message that is larger than the arena lets through in one piece. Lies at the start of a block.
 struct StreamHeader {
@@ -146,6 +148,8 @@ struct Counters {  // all: lock
   std::uint64_t blocks_made, streams, recoveries, sweeps;
   std::uint64_t most_items, most_bytes, most_taken_bytes;
   std::uint64_t failed, redelivered, buried;
+  std::uint64_t lent, lent_bytes;  // blocks that were put without a copy
+  std::uint64_t most_blocks;
 };
 
 struct ChannelControl {
@@ -198,7 +202,10 @@ struct ChannelControl {
   std::uint64_t leases;            // messages taken and neither acknowledged nor back in the line; lock
   std::uint64_t orphans;           // of these, whose consumer has ended; lock
   std::uint64_t forgiven;          // task_done() calls that may still come for messages that count as failed; lock
+  std::uint64_t blocks_free;       // in the free lists; lock
+  std::uint64_t blocks_freed;      // since free ones were last merged; lock
   Counters counters;
+  Shared64 views, viewed_bytes;                // received without a copy; whoever receives
   std::uint64_t free_lists[size_class_count];  // heads, block references; lock
 };
 static_assert(sizeof(ChannelControl) <= page_bytes);

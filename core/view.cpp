@@ -1,111 +1,12 @@
 #include "view.hpp"
 
-#include <string.h>
-
-#include <mutex>
-#include <new>
+#include <algorithm>
 #include <utility>
-#include <vector>
 
+#include "live_views.hpp"
 #include "platform/platform.hpp"
 
 namespace interproc {
-
-// Of this process; held around every fork.
-class LiveViews {
- public:
-  static void add(View* view) {
-    std::lock_guard guard(mutex_);
-    view->is_live_ = true;
-    view->next_ = first_;
-    if (first_ != nullptr) first_->previous_ = view;
-    first_ = view;
-  }
-
-  // Whether the block is to be given back.
-  static bool remove(View* view) {
-    std::lock_guard guard(mutex_);
-    if (!view->is_live_) return false;
-    if (view->previous_ != nullptr) view->previous_->next_ = view->next_;
-    if (view->next_ != nullptr) view->next_->previous_ = view->previous_;
-    if (first_ == view) first_ = view->next_;
-    if (!view->is_shared_) return true;
-    static auto* const kept = new std::vector<std::shared_ptr<Channel>>;  // the blocks live as long as their channels
-    kept->push_back(view->channel_);
-    return false;
-  }
-
-  static std::mutex& mutex() { return mutex_; }
-
-  static void before_fork() {
-    mutex_.lock();
-    copy_bytes_ = 0;
-    for (const View* view = first_; view != nullptr; view = view->next_) copy_bytes_ += pages_of(view).size_bytes;
-    if (copy_bytes_ == 0) return;
-    Fault ignored;
-    if (platform::map_private(copy_bytes_, &copy_, &ignored) != Status::ok) {
-      copy_bytes_ = 0;
-      for (View* view = first_; view != nullptr; view = view->next_) view->is_shared_ = true;
-      return;
-    }
-    std::byte* to = copy_;
-    for (const View* view = first_; view != nullptr; view = view->next_) {
-      Pages pages = pages_of(view);
-      memcpy(to, pages.start, pages.size_bytes);
-      to += pages.size_bytes;
-    }
-  }
-
-  static void after_fork_in_parent() {
-    if (copy_bytes_ > 0) platform::unmap_memory(copy_, copy_bytes_);
-    mutex_.unlock();
-  }
-
-  static void after_fork_in_child() {
-    std::byte* from = copy_;
-    std::uint64_t left = copy_bytes_;
-    for (View* view = std::exchange(first_, nullptr); view != nullptr;) {
-      Pages pages = pages_of(view);
-      // Failing leaves these pages shared: there is no way to say so here.
-      if (left > 0 && platform::move_mapping(from, pages.size_bytes, pages.start)) left -= pages.size_bytes;
-      from += pages.size_bytes;
-      view->is_live_ = false;
-      view = view->next_;
-    }
-    mutex_.unlock();
-  }
-
- private:
-  // What lies in the pages at both ends beside the view is copied, too, and read by nobody.
-  struct Pages {
-    std::byte* start;
-    std::uint64_t size_bytes;
-  };
-  static Pages pages_of(const View* view) {
-    auto first = reinterpret_cast<std::uintptr_t>(view->data_) / page_bytes * page_bytes;
-    auto end = reinterpret_cast<std::uintptr_t>(view->data_) + view->length_;
-    return {reinterpret_cast<std::byte*>(first), (end - first + page_bytes - 1) / page_bytes * page_bytes};
-  }
-
-  static constinit std::mutex mutex_;
-  static constinit View* first_;
-  static constinit std::byte* copy_;
-  static constinit std::uint64_t copy_bytes_;
-};
-
-constinit std::mutex LiveViews::mutex_;
-constinit View* LiveViews::first_ = nullptr;
-constinit std::byte* LiveViews::copy_ = nullptr;
-constinit std::uint64_t LiveViews::copy_bytes_ = 0;
-
-namespace {
-
-[[maybe_unused]] const bool is_watching = [] {
-  platform::at_fork(LiveViews::before_fork, LiveViews::after_fork_in_parent, LiveViews::after_fork_in_child);
-  return true;
-}();
-
-}  // namespace
 
 std::shared_ptr<ViewSpace> ViewSpace::of(const Segment& segment) {
   std::shared_ptr<ViewSpace> old;  // unmapped after the guard
@@ -120,7 +21,27 @@ std::shared_ptr<ViewSpace> ViewSpace::of(const Segment& segment) {
   return segment.view_space_;
 }
 
-ViewSpace::~ViewSpace() { platform::unmap_memory(base_, size_bytes_); }
+ViewSpace::~ViewSpace() {
+  platform::unmap_memory(base_, size_bytes_);
+  for (const Window& window : idle_windows_) platform::unmap_memory(window.base, window.size_bytes);
+}
+
+ViewSpace::Window ViewSpace::find_window(std::uint64_t offset, std::uint64_t size_bytes) {
+  auto fits = [&](const Window& window) { return window.offset == offset && window.size_bytes == size_bytes; };
+  auto found = std::find_if(idle_windows_.begin(), idle_windows_.end(), fits);
+  if (found == idle_windows_.end()) return {};
+  Window window = *found;
+  idle_windows_.erase(found);
+  return window;
+}
+
+void ViewSpace::leave_window(const Window& window) {
+  if (idle_windows_.size() == most_idle_windows) {
+    platform::unmap_memory(idle_windows_.front().base, idle_windows_.front().size_bytes);
+    idle_windows_.erase(idle_windows_.begin());
+  }
+  idle_windows_.push_back(window);
+}
 
 std::shared_ptr<View> View::make(Channel* channel, const std::uint8_t* data, std::uint64_t length,
                                  std::uint64_t block) {
@@ -134,12 +55,17 @@ std::shared_ptr<View> View::make(Channel* channel, const std::uint8_t* data, std
   view->length_ = length;
   view->block_ = block;
   view->space_ = std::move(space);
+  channel->count_view(length);
+  std::lock_guard guard(LiveViews::mutex());
   LiveViews::add(view.get());
   return view;
 }
 
 View::~View() {
-  if (!LiveViews::remove(this)) return;
+  {
+    std::lock_guard guard(LiveViews::mutex());
+    if (!LiveViews::remove(this)) return;
+  }
   channel_->release(block_);
   if (channel_->is_too_warm()) channel_->cool_down();
 }

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "channel.hpp"
 
@@ -27,13 +28,27 @@ class ViewSpace {
   ViewSpace& operator=(const ViewSpace&) = delete;
   std::byte* base() const { return base_; }
 
+  // Pages of the segment that are mapped once more, apart, for a lent block (lent.hpp). Idle ones are kept: their pages
+  // need not be touched anew. Both with the mutex of LiveViews held.
+  struct Window {
+    std::byte* base = nullptr;  // nullptr: none
+    std::uint64_t offset = 0;
+    std::uint64_t size_bytes = 0;
+  };
+  Window find_window(std::uint64_t offset, std::uint64_t size_bytes);
+  void leave_window(const Window& window);
+  std::uint64_t epoch() const { return epoch_; }
+
  private:
+  static constexpr std::size_t most_idle_windows = 64;
+
   ViewSpace(std::byte* base, std::size_t size_bytes, std::uint64_t epoch)
       : base_(base), size_bytes_(size_bytes), epoch_(epoch) {}
 
   std::byte* base_;
   std::size_t size_bytes_;
   std::uint64_t epoch_;
+  std::vector<Window> idle_windows_;
 };
 
 class View {
@@ -47,7 +62,7 @@ class View {
   View& operator=(const View&) = delete;
   std::uint8_t* data() const { return data_; }
 
- private:
+ protected:
   friend class LiveViews;
   View() = default;
 

@@ -254,6 +254,11 @@ Status create_memory(std::uint64_t size_bytes, int* fd, Fault* fault) {
   return Status::ok;
 }
 
+std::uint64_t resident_bytes(int fd) {
+  struct stat info;
+  return fstat(fd, &info) == 0 ? static_cast<std::uint64_t>(info.st_blocks) * 512 : 0;
+}
+
 Status memory_size(int fd, std::uint64_t* size_bytes, Fault* fault) {
   int seals = faults::call([&] { return fcntl(fd, F_GET_SEALS); });
   if (seals < 0 || (seals & all_seals) != all_seals) {

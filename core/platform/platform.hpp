@@ -53,10 +53,17 @@ void unmap_memory(std::byte* base, std::uint64_t size_bytes);
 Status reserve(int fd, std::uint64_t offset, std::uint64_t size_bytes, Fault* fault);
 // Gives whole pages inside the range back to the system; they read as zero afterwards.
 void give_back(int fd, std::uint64_t offset, std::uint64_t size_bytes);
+// How much memory it really holds.
+std::uint64_t resident_bytes(int fd);
 // New private memory, in huge pages where the system has them. out_of_memory.
 Status map_private(std::uint64_t size_bytes, std::byte** base, Fault* fault);
 // Lays what is mapped at `from` over what is mapped at `to`. Whole pages. False: nothing has changed.
 bool move_mapping(std::byte* from, std::uint64_t size_bytes, std::byte* to);
+// A part of shared memory, whole pages, at an address from which it can be taken cheaply. out_of_memory.
+Status map_part(int fd, std::uint64_t offset, std::uint64_t size_bytes, std::byte** base, Fault* fault);
+// Takes what map_part() mapped at `base` to another address, where its pages need not be touched anew, and leaves zeros of
+// this process's own. The time does not depend on its size. False: nothing has changed.
+bool take_mapping(std::byte* base, std::uint64_t size_bytes, std::byte** elsewhere);
 void random_bytes(std::uint8_t* destination, std::size_t size_bytes);
 
 // --- doorbells and lifelines ---------------------------------------------------------------------------------------

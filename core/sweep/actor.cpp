@@ -50,6 +50,7 @@ void Actor::finish_stream() { channel->finish_stream(received[0], true); }
 void Actor::release() {
   for (std::size_t i = 0; i < received_count; i++) {
     if (received[i].block != no_block) channel->release(received[i].block);
+    give_back_lent(*channel, received[i], {});
   }
 }
 

@@ -90,9 +90,18 @@ inline void arm(Actor& actor) {
   actor.channel->arm(&fd, &actor.fault);
 }
 
+// All that is put takes a lent block along.
+inline void lend_all(Actor& actor) {
+  for (std::size_t i = 0; i < actor.outgoing.size(); i++) {
+    actor.outgoing[i]->take_along(*actor.channel, &actor.fault);
+    actor.messages[i] = actor.outgoing[i]->message();
+  }
+}
+
 // The parts of scenarios().
 void add_puts_and_gets(std::vector<Scenario>& all);
 void add_leases(std::vector<Scenario>& all);
+void add_lent(std::vector<Scenario>& all);
 void add_states(std::vector<Scenario>& all);
 void add_deaths_in_a_row(std::vector<Scenario>& all);
 

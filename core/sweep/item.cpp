@@ -19,6 +19,31 @@ Outgoing::Outgoing(Item item)
   for (std::size_t offset = sizeof item; offset < bytes_.size(); offset++) bytes_[offset] = byte_at(item.id, offset);
 }
 
+Status Outgoing::take_along(Channel& channel, Fault* fault) {
+  std::uint8_t* data = nullptr;
+  Status status = channel.lend(bytes_.size(), &lent_, &data, fault);
+  if (status != Status::ok) return status;
+  memcpy(data, bytes_.data(), bytes_.size());
+  message_.lent = &lent_;
+  message_.lent_count = 1;
+  message_.lent_bytes = bytes_.size();
+  return status;
+}
+
+bool give_back_lent(Channel& channel, const Received& received, const Item& item) {
+  bool all = true;
+  for (std::uint64_t block = received.lent; block != no_block;) {
+    Channel::LentPart part;
+    Item seen;
+    if (!channel.read_lent(block, &part)) return false;
+    bool is_its = item.size_bytes == 0 || (recognise(part.data, part.length, &seen) && seen == item);
+    all = all && is_its;
+    channel.release(block);
+    block = part.next;
+  }
+  return all;
+}
+
 bool recognise(const std::uint8_t* bytes, std::uint64_t size_bytes, Item* item) {
   if (size_bytes < sizeof *item) return false;
   memcpy(item, bytes, sizeof *item);

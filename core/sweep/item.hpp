@@ -31,12 +31,18 @@ class Outgoing {
   Outgoing(const Outgoing&) = delete;
   Outgoing& operator=(const Outgoing&) = delete;
   const Message& message() const { return message_; }
+  // Has a lent block with the same bytes go along.
+  Status take_along(Channel& channel, Fault* fault);
 
  private:
   std::vector<std::uint8_t> bytes_;
   Part part_;
   Message message_;
+  std::uint64_t lent_ = no_block;
 };
+
+// Of the lent blocks of a message, gives all back. False unless each has the bytes of the item, where that is one.
+bool give_back_lent(Channel& channel, const Received& received, const Item& item);
 
 // False unless the bytes are those of an item, all of them.
 bool recognise(const std::uint8_t* bytes, std::uint64_t size_bytes, Item* item);

@@ -52,6 +52,7 @@ void add_deaths_in_a_row(std::vector<Scenario>& all) {
 std::vector<Scenario> scenarios() {
   std::vector<Scenario> all;
   add_puts_and_gets(all);
+  add_lent(all);
   add_states(all);
   add_leases(all);
   add_deaths_in_a_row(all);

@@ -42,6 +42,7 @@ Status get_whole(Channel& channel, Item* item) {
     } else if (received.block != no_block) {
       channel.release(received.block);
     }
+    give_back_lent(channel, received, {});
     if (whole) return Status::ok;
     if (status != Status::aborted) return status;
   }
@@ -119,6 +120,15 @@ void Stage::put(Item item) {
   line_.push_back(item);
 }
 
+void Stage::put_lent(Item item) {
+  Fault fault;
+  Outgoing outgoing(item);
+  bool done = outgoing.take_along(*channel_, &fault) == Status::ok &&
+              channel_->try_put(outgoing.message(), true, &fault) == Status::ok;
+  if (!done) give_up("putting what was lent", fault);
+  line_.push_back(item);
+}
+
 void Stage::take() {
   Fault fault;
   Received received;
@@ -127,6 +137,7 @@ void Stage::take() {
   line_.pop_front();
   unfinished_++;
   if (received.block != no_block) channel_->release(received.block);
+  give_back_lent(*channel_, received, {});
 }
 
 void Stage::finish() {

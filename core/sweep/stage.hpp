@@ -44,8 +44,9 @@ class Stage {
 
   // Never sleeps.
   void put(Item item);
-  void take();    // the next message, and drops it
-  void finish();  // task_done()
+  void put_lent(Item item);  // with a lent block
+  void take();               // the next message, and drops it
+  void finish();             // task_done()
   // A process joins, takes the next message and dies with it.
   void lose_consumer();
   // The victim sleeps: lets happen what the scenario has in store for that. False the second time.

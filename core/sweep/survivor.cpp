@@ -179,6 +179,7 @@ void Survivor::take(const Received& received) {
   if (received.codec != item_codec) fail("a message has codec %u", received.codec);
   if (!recognise(data, received.length, &item)) fail("a message of %lu bytes is torn", received.length);
   seen_.push_back(item);
+  if (!give_back_lent(*channel_, received, item)) fail("what was lent for message %u is torn", item.id);
   if (received.block != no_block && !received.stream) channel_->release(received.block);
   if (tasks() == TaskPolicy::redeliver) require(channel_->task_done(&fault_), Status::ok, "acknowledging");
 }

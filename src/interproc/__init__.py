@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         WorkerDied,
     )
     from interproc.queues import JoinableQueue, Queue, SimpleQueue
+    from interproc.snapshots import Snapshot
 
 __version__ = "0.1.0"
 
@@ -48,6 +49,7 @@ RawArray = default_context.RawArray
 RawValue = default_context.RawValue
 Semaphore = default_context.Semaphore
 Value = default_context.Value
+buffer = default_context.buffer
 allow_connection_pickling = default_context.allow_connection_pickling
 cpu_count = default_context.cpu_count
 freeze_support = default_context.freeze_support
@@ -60,6 +62,7 @@ reducer = default_context.reducer
 set_executable = default_context.set_executable
 set_forkserver_preload = default_context.set_forkserver_preload
 set_start_method = default_context.set_start_method
+share = default_context.share
 
 _FIRST_USED_FROM = {
     "AbandonedError": "errors",
@@ -70,6 +73,7 @@ _FIRST_USED_FROM = {
     "Queue": "queues",
     "ShutDown": "errors",
     "SimpleQueue": "queues",
+    "Snapshot": "snapshots",
     "TaskTimedOut": "errors",
     "UnsendableError": "errors",
     "WorkerDied": "errors",
@@ -117,6 +121,7 @@ __all__ = [
     "Semaphore",
     "ShutDown",
     "SimpleQueue",
+    "Snapshot",
     "TaskTimedOut",
     "TimeoutError",
     "UnsendableError",
@@ -124,6 +129,7 @@ __all__ = [
     "WorkerDied",
     "active_children",
     "allow_connection_pickling",
+    "buffer",
     "context",
     "cpu_count",
     "current_process",
@@ -140,4 +146,5 @@ __all__ = [
     "set_executable",
     "set_forkserver_preload",
     "set_start_method",
+    "share",
 ]

@@ -10,11 +10,11 @@ from __future__ import annotations
 import errno
 import multiprocessing.connection
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from multiprocessing import AuthenticationError, BufferTooShort, reduction
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 import interproc.codec  # noqa: F401  # tells the native codec about Python
 from interproc import _core, handles, handshake
@@ -42,6 +42,8 @@ from interproc.socket_connection import SocketConnection, rebuild_connection, re
 from interproc.waiting import is_readable, wait
 
 if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
     from interproc.handles import Source
 
 # A flooding sender is held back after this many messages, or this much memory, that nobody has received. So little
@@ -88,6 +90,36 @@ class Connection(_core.ConnectionBase, metaclass=_EitherKind):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def empty_array(
+        self, shape: SupportsIndex | Iterable[SupportsIndex], dtype: DTypeLike = float, order: str = "C"
+    ) -> Any:
+        """Makes a numpy array in the memory of the pipe, to be filled and then sent without a copy.
+
+        Its values are undefined at first. Sent as it is, alone or inside other objects, its memory becomes the
+        receiver's, in a time that does not depend on its size; from then on using it raises ValueError, and whatever
+        else points into it (slices, memoryviews, tensors) sees zeros of this process's own. If send() raises, the array
+        is as before. Slices and other views of it are copied, as is one sent anywhere else. It belongs to this process:
+        a forked child has a copy. Never sent, it gives its memory back with its last reference, also after this
+        connection was closed.
+
+        Args:
+            shape: The lengths of its axes, or one length.
+            dtype: What it holds; nothing with Python objects in it.
+            order: "C" or "F", as in numpy.
+
+        Arrays of less than 64 KiB, and those for which no memory is left because receivers and lenders keep half of it,
+        are private memory, which is copied when sent; all else is the same.
+
+        Raises:
+            TypeError: `dtype` has objects in it, or `shape` is none.
+            ValueError: `shape` or `order` cannot be.
+            ImportError: There is no numpy.
+            OSError, MemoryError: There is no memory; OSError also if this end is closed or only receives.
+        """
+        from interproc.lent_arrays import empty_array  # needs numpy
+
+        return empty_array(self, shape, dtype, order)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles a handle that leads to this end until a receiver has it.

@@ -24,13 +24,18 @@ from interproc.process import BaseProcess
 TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any, ClassVar, Literal, overload
+    from typing import Any, ClassVar, Literal, SupportsIndex, TypeVar, overload
 
+    from interproc._core import LentBuffer
     from interproc.connection import Connection
+    from interproc.lent_arrays import Lender
     from interproc.managers import SyncManager
     from interproc.pool import Pool
     from interproc.queues import JoinableQueue, Queue, SharedQueue, SimpleQueue
+    from interproc.snapshots import Snapshot
     from interproc.synchronize import Barrier, BoundedSemaphore, Condition, Event, Lock, OnAbandoned, RLock, Semaphore
+
+    T = TypeVar("T")
 
 
 class Process(BaseProcess, multiprocessing.context.Process):
@@ -85,6 +90,22 @@ class SharedMemoryContext(BaseContext):
             max_deliveries=max_deliveries,
             dead_letters=dead_letters,
         )
+
+    def buffer(self, nbytes: SupportsIndex, lender: Lender) -> LentBuffer:
+        """Makes a buffer to be filled in place and then put, or sent, without a copy.
+
+        The same as `lender.empty_buffer(nbytes)`. Memory that belongs to no queue could not go into one without a copy,
+        and a handle to it would die with its sender; so the buffer is lent by what it will be put into.
+
+        Args:
+            nbytes: Its length.
+            lender: The queue or the connection.
+
+        Raises:
+            ValueError: `nbytes` is negative, or the queue is closed.
+            OSError, MemoryError: There is no memory; OSError also for a connection that is closed or only receives.
+        """
+        return lender.empty_buffer(nbytes)
 
     def JoinableQueue(  # type: ignore[override]
         self,
@@ -182,6 +203,12 @@ class SharedMemoryContext(BaseContext):
         from interproc import sharedctypes
 
         return sharedctypes.Array(typecode_or_type, size_or_initializer, lock=lock, ctx=self)
+
+    def share(self, obj: T) -> Snapshot[T]:
+        """Copies an object into shared memory, once, for any number of readers: see `interproc.snapshots.share`."""
+        from interproc import snapshots
+
+        return snapshots.share(obj)
 
     def Pool(
         self,

@@ -116,7 +116,7 @@ class AbandonedWarning(RuntimeWarning):
 
 
 class HandleExpired(OSError):
-    """A queue or pipe arrived after the last process that held it had let go of it."""
+    """A queue, pipe or snapshot arrived after the last process that held it had let go of it."""
 
 
 class LayoutMismatch(OSError):

@@ -43,6 +43,12 @@ class Handle:
         self.device = device
         self.inode = inode
 
+    @classmethod
+    def of(cls, fd: int, *others: Holder) -> Handle:
+        """Names a descriptor of this process; `others` are asked where this process has let go of it."""
+        found = os.fstat(fd)
+        return cls(tuple(dict.fromkeys(((os.getpid(), fd), *others))), found.st_dev, found.st_ino)
+
     def detach(self) -> int:
         """Opens the descriptor anew, for this process.
 
@@ -118,7 +124,7 @@ def open_segment(uuid: bytes, source: Source) -> _core.Segment:
 
 def reduce_segment(segment: _core.Segment) -> tuple[Callable[..., _core.Segment], tuple[Any, ...]]:
     """Reduces a segment to a handle, or to an inherited descriptor while a process is being started."""
-    source = reduction.DupFd(segment.fileno()) if is_spawning() else _handle(segment)
+    source = reduction.DupFd(segment.fileno()) if is_spawning() else Handle.of(segment.fileno(), segment.creator)
     state.remember(segment)
     return open_segment, (segment.uuid, source)
 
@@ -127,12 +133,6 @@ def reduce_kept_segment(segment: _core.Segment) -> tuple[Callable[..., _core.Seg
     """Reduces a segment so that this process may let go of it before the receiver has it, which may take it once."""
     state.remember(segment)
     return open_segment, (segment.uuid, reduction.DupFd(segment.fileno()))
-
-
-def _handle(segment: _core.Segment) -> Handle:
-    found = os.fstat(segment.fileno())
-    here = (os.getpid(), segment.fileno())
-    return Handle(tuple(dict.fromkeys((here, segment.creator))), found.st_dev, found.st_ino)
 
 
 copyreg.pickle(_core.Segment, reduce_segment)

@@ -7,7 +7,7 @@ is seen by every process. `put`, `get` and their kin are the native methods of `
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import interproc.codec  # tells the native codec about Python
 import interproc.handles  # noqa: F401  # tells pickle about segments
@@ -16,7 +16,9 @@ from interproc.errors import Empty, Full, QueueClosed, ShutDown
 
 TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
+    from typing import Any, SupportsIndex, TypeVar
+
+    from numpy.typing import DTypeLike
 
     from interproc.ends import Reader, ReadLock, Writer
 
@@ -45,6 +47,36 @@ class SharedQueue(_core.QueueBase[T]):
             except ShutDown:
                 return
             yield item
+
+    def empty_array(
+        self, shape: SupportsIndex | Iterable[SupportsIndex], dtype: DTypeLike = float, order: str = "C"
+    ) -> Any:
+        """Makes a numpy array in the queue's memory, to be filled and then put without a copy.
+
+        Its values are undefined at first. Put as it is, alone or inside other objects, its memory becomes the
+        receiver's, in a time that does not depend on its size; from then on using it raises ValueError, and whatever
+        else points into it (slices, memoryviews, tensors) sees zeros of this process's own. If put() raises, the array
+        is as before. Slices and other views of it are copied, as is one put anywhere else. It belongs to this process:
+        a forked child has a copy. Never put, it gives its memory back with its last reference, also after this
+        queue was closed.
+
+        Args:
+            shape: The lengths of its axes, or one length.
+            dtype: What it holds; nothing with Python objects in it.
+            order: "C" or "F", as in numpy.
+
+        Arrays of less than 64 KiB, and those for which no memory is left because receivers and lenders keep half of it,
+        are private memory, which is copied when put; all else is the same.
+
+        Raises:
+            TypeError: `dtype` has objects in it, or `shape` is none.
+            ValueError: `shape` or `order` cannot be, or the queue is closed.
+            ImportError: There is no numpy.
+            OSError, MemoryError: There is no memory.
+        """
+        from interproc.lent_arrays import empty_array  # needs numpy
+
+        return empty_array(self, shape, dtype, order)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles a handle, at any time, for any process of the same user.
@@ -95,7 +127,8 @@ class Queue(SharedQueue[T]):
 
     With `redeliver`, what was taken stays in shared memory until `task_done`. When the process that took it ends
     before, however that comes, or closes the queue, it is the first in line again, and `redelivered` tells the next one
-    how often that has happened. Receivers get copies then, and one message has at most half of `max_bytes`.
+    how often that has happened. Receivers get copies then, arrays that the queue lends are copied as well, and
+    one message has at most half of `max_bytes`.
 
     Args:
         maxsize: How many objects it holds before `put` blocks; zero or less for no limit.

@@ -11,6 +11,10 @@ from weakref import WeakValueDictionary
 
 from interproc import _core
 
+TYPE_CHECKING = False  # without importing typing: see ARCHITECTURE.md on import time
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class State:
     """What this process shares with others, and what it knows of them.
@@ -18,13 +22,15 @@ class State:
     Attributes:
         lock_kind: "kernel" or "liveness": how locks notice that their holder died.
         segments: The segments mapped here of which handles exist, by their uuid, so that none is mapped twice.
+        sealed: The sealed memory that this process holds, by device and inode, for the same reason.
         main_is_foreign: Whether some process of this program was started with another `__main__` than ours.
-        lock: Guards `segments`; nothing that blocks runs under it.
+        lock: Guards `segments` and `sealed`; nothing that blocks runs under it.
     """
 
     def __init__(self, lock_kind: str) -> None:
         self.lock_kind = lock_kind
         self.segments: WeakValueDictionary[bytes, _core.Segment] = WeakValueDictionary()
+        self.sealed: WeakValueDictionary[tuple[int, int], Any] = WeakValueDictionary()
         self.main_is_foreign = False
         self.lock = threading.RLock()
 

@@ -4,19 +4,23 @@ import pytest
 
 from interproc.bench.experiments import (
     Backlog,
+    Burst,
     Creation,
     Experiment,
+    FanOut,
     Flow,
     Idle,
     Importing,
+    Lending,
     Managed,
+    OneCopy,
     Pooled,
     PutGet,
     RoundTrip,
     Starting,
 )
 from interproc.bench.experiments.round_trip import PERCENTILES, percentiles
-from interproc.bench.payloads import DICT, INT, KIB, MIB, array_of, bytes_of
+from interproc.bench.payloads import DICT, INT, KIB, MIB, array_of, arrays_in_a_dict, bytes_of
 from interproc.bench.peers import PEERS, Peer
 from interproc.bench.trial import run_trial
 from interproc.bench.units import BYTES_PER_SECOND
@@ -31,7 +35,12 @@ EXPERIMENTS: dict[str, tuple[Experiment, int]] = {
     "3 to 3": (Flow(INT, workers=3), 50),
     "queue of bytes": (Flow(bytes_of(64 * KIB), unit=BYTES_PER_SECOND), 5),
     "pipe of bytes": (Flow(bytes_of(64 * KIB), "pipe", unit=BYTES_PER_SECOND), 5),
-    "queue of arrays": (Flow(array_of(2 * MIB), unit=BYTES_PER_SECOND), 12),
+    "queue of arrays": (Flow(array_of(2 * MIB), "array queue", unit=BYTES_PER_SECOND), 12),
+    "queue of dicts of arrays": (Flow(arrays_in_a_dict(2, MIB), unit=BYTES_PER_SECOND), 3),
+    "fan out": (FanOut(array_of(MIB), 3), 12),
+    "lending": (Lending(MIB), 12),
+    "burst": (Burst(array_of(MIB)), 4),
+    "one copy": (OneCopy(MIB), 3),
     "pipe of arrays": (Flow(array_of(2 * MIB), "pipe", unit=BYTES_PER_SECOND), 3),
     "queue round trip": (RoundTrip("queue"), 20),
     "pipe round trip": (RoundTrip("pipe"), 20),

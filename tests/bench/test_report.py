@@ -76,7 +76,8 @@ def test_table_shows_losses_and_what_is_missing(report: Report) -> None:
     text = output.getvalue()
     assert report.machine.cpu in text
     assert "pyzmq missing (pip install pyzmq)" in text
-    (line,) = (line for line in text.splitlines() if "a round trip" in line)
+    line, in_the_sweep = (line for line in text.splitlines() if "a round trip" in line)
+    assert line == in_the_sweep
     assert [cell.strip() for cell in line.split("│")[1:-1]] == [
         "trip",
         "a round trip",

@@ -3,7 +3,7 @@
 import pytest
 
 from interproc.bench.results import RowResult
-from interproc.bench.targets import AtMost, LikeRow, Target, TimesBetter, TimesTheTime
+from interproc.bench.targets import AtMost, Both, LikeRow, ShareOfRow, Target, TimesBetter, TimesTheTime
 from interproc.bench.units import BYTES_PER_SECOND, CORE_SHARE, MESSAGES_PER_SECOND, SECONDS, Unit
 from tests.bench.fakes import result
 
@@ -39,6 +39,12 @@ def test_no_ratio_to_nothing() -> None:
         (AtMost(0.01, CORE_SHARE), CORE_SHARE, 0.0, 0.011, False),
         (LikeRow(1.25, "before"), SECONDS, 1.0, 1.2, True),
         (LikeRow(1.25, "before"), SECONDS, 1.0, 1.3, False),
+        (ShareOfRow(0.5, "before"), BYTES_PER_SECOND, 1.0, 0.5, True),
+        (ShareOfRow(0.5, "before"), BYTES_PER_SECOND, 1.0, 0.4, False),
+        (Both(TimesBetter(3), ShareOfRow(0.5, "before")), BYTES_PER_SECOND, 0.2, 0.7, True),
+        (Both(TimesBetter(3), ShareOfRow(0.5, "before")), BYTES_PER_SECOND, 0.1, 0.4, False),
+        (Both(TimesBetter(3), ShareOfRow(0.5, "before")), BYTES_PER_SECOND, 0.2, 0.5, False),
+        (Both(TimesBetter(3), ShareOfRow(0.5, "elsewhere")), BYTES_PER_SECOND, 0.1, 0.2, False),
     ],
 )
 def test_target_is_judged(target: Target, unit: Unit, baseline: float, ours: float, is_met: bool) -> None:
@@ -47,7 +53,17 @@ def test_target_is_judged(target: Target, unit: Unit, baseline: float, ours: flo
     assert target.is_met(some, before) is is_met
 
 
-@pytest.mark.parametrize("target", [TimesBetter(3), TimesTheTime(1.3), AtMost(0.01, CORE_SHARE), LikeRow(1.25, "x")])
+@pytest.mark.parametrize(
+    "target",
+    [
+        TimesBetter(3),
+        TimesTheTime(1.3),
+        AtMost(0.01, CORE_SHARE),
+        LikeRow(1.25, "x"),
+        ShareOfRow(0.5, "x"),
+        Both(TimesBetter(3), ShareOfRow(0.5, "x")),
+    ],
+)
 def test_no_verdict_without_a_figure(target: Target) -> None:
     nothing: RowResult = result({})
     assert target.is_met(nothing, {}) is None

@@ -75,7 +75,7 @@ def send_buffers(*buffers: Any) -> list[memoryview]:
     return received
 
 
-@pytest.mark.parametrize("size", [16 * 1024, 16 * 1024 + 1, 100_000, (2 << 20) - 1, 2 << 20, (5 << 20) + 3])
+@pytest.mark.parametrize("size", [8 * 1024, 16 * 1024 + 1, 100_000, (2 << 20) - 1, 2 << 20, (5 << 20) + 3])
 def test_large_buffers_travel_beside_the_pickle(size: int) -> None:
     first, second = send_buffers(bytearray(b"a" * size), bytearray(b"b" * size))
     for view, letter in ((first, b"a"), (second, b"b")):
@@ -88,7 +88,7 @@ def test_large_buffers_travel_beside_the_pickle(size: int) -> None:
 
 
 def test_small_buffers_stay_inside_the_pickle() -> None:
-    (view,) = send_buffers(bytearray(16 * 1024 - 1))
+    (view,) = send_buffers(bytearray(8 * 1024 - 1))
     assert not isinstance(view.obj, _core.Buffer)
 
 

@@ -163,3 +163,33 @@ def test_arrays_larger_than_a_pipe_holds_unread_go_through_in_place() -> None:
             assert np.array_equal(received, np.arange(4 * MIB))
         statistics = second.statistics()["receiving"]
         assert (statistics["streams"], statistics["blocks_taken"]) == (0, 1)
+
+
+def test_a_small_part_of_a_large_message_does_not_keep_the_rest() -> None:
+    queue = make_queue()
+    message = pass_on(queue, {"large": np.zeros(MIB), "small": np.full(20_000, 7, np.uint8)})
+    small = message["small"]
+    assert blocks(queue) == 1
+    del message
+    assert blocks(queue) == 0
+    assert (small == 7).all()
+    small += 1
+
+
+def test_parts_of_about_equal_size_are_all_read_in_place() -> None:
+    queue = make_queue()
+    parts = pass_on(queue, [np.full(20_000, i, np.uint8) for i in range(20)])
+    assert queue.statistics()["views"] == 1
+    assert all((part == i).all() for i, part in enumerate(parts))
+
+
+def test_kept_views_cut_up_the_memory_only_until_it_is_needed() -> None:
+    queue: _core.QueueBase[Any] = _core.QueueBase(_core.Segment.create(max_bytes=8 * MIB, virtual_bytes=8 * MIB))
+    arrays = [pass_on(queue, np.full(60_000, i, np.uint8)) for i in range(60)]
+    kept = {i: arrays[i] for i in (10, 30, 50)}
+    arrays.clear()
+    large = np.arange(MIB // 4)
+    for _ in range(3):
+        assert np.array_equal(pass_on(queue, large), large)
+    assert all((array == i).all() for i, array in kept.items())
+    assert queue.statistics()["streams"] == 0

@@ -9,10 +9,17 @@ PROOF = re.compile(r"`([\w/-]+)`")
 
 
 def rows() -> list[list[str]]:
-    """The cells of the tables' rows, without their heads."""
-    lines = (ROOT / "docs" / "crash-model.md").read_text(encoding="utf-8").splitlines()
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
-    return [row for row in cells if row[-1] != "proven by"]
+    """The cells of the rows of all tables that end with proofs, without their heads."""
+    found: list[list[str]] = []
+    proves = False
+    for line in (ROOT / "docs" / "crash-model.md").read_text(encoding="utf-8").splitlines():
+        if not line.startswith("|"):
+            proves = False
+        elif line.endswith("| proven by |"):
+            proves = True
+        elif proves and not line.startswith("|---"):
+            found.append([cell.strip() for cell in line.strip("|").split("|")])
+    return found
 
 
 def proofs_there_are() -> set[str]:

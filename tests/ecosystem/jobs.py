@@ -53,3 +53,8 @@ def keep(given: Any) -> None:
 
 def report_what_is_kept(number: int) -> None:
     kept.put(number)
+
+
+def send_back(tasks: Any, results: Any) -> None:
+    while (item := tasks.get()) is not None:
+        results.put(item)

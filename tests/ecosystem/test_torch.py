@@ -103,3 +103,26 @@ def test_tensor_in_a_queue_is_shared(context: SharedMemoryContext, children: Chi
     assert tensor[0] == 7.0
     finished.set()
     children.join()
+
+
+def test_tensors_are_shared_with_many_readers(context: SharedMemoryContext, children: Children) -> None:
+    tasks, results = context.Queue(), context.Queue()
+    readers = 3
+    for _ in range(readers):
+        children.start(sum_of_snapshot, tasks, results)
+    model = torch.nn.Linear(WIDTH, 10)
+    weights = {"state": model.state_dict(), "numbers": torch.arange(float(WIDTH)), "model": model}
+    with context.share(weights) as snapshot:
+        for _ in range(readers):
+            tasks.put(snapshot)
+        sums = [results.get(timeout=PATIENCE_SECONDS) for _ in range(readers)]
+    assert sums == [sum(range(WIDTH))] * readers
+    children.join()
+
+
+def sum_of_snapshot(tasks: "Queue[Any]", results: "Queue[Any]") -> None:
+    snapshot = tasks.get(timeout=PATIENCE_SECONDS)
+    weights = snapshot.get()
+    assert torch.equal(weights["model"].weight, weights["state"]["weight"])
+    weights["numbers"] += 0  # a copy, the reader's own
+    results.put(float(snapshot.get()["numbers"].sum()))

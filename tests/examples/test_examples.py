@@ -4,8 +4,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.contexts import START_METHODS
 from tests.house.floors import ROOT
@@ -67,6 +69,9 @@ b'hello through a socket pair'
 ['hello through', 'a Unix socket', {'as': 'an object'}]
 ('hello through', 'a pipe of shared memory', {'as': 'an object'})
 """
+FRAMES = r"""interproc: 24 frames of 160 x 90, \d+ a second
+contact sheet: 12 of them in sheet\.png
+"""
 CLOSURES = r"""\[144, 105, 21\]
 put raised: .*\[1\]\['guard'\].*
 """
@@ -113,6 +118,7 @@ def whole_verses(printed: str) -> None:
 CHECKS = {
     "abandoned_lock.py": matches(ABANDONED),
     "closures_travel.py": matches(CLOSURES),
+    "frames.py": matches(FRAMES),
     "lock_on_stdout.py": whole_verses,
     "pipe_fed_child.py": prints(LETTERS),
     "pipe_request_response.py": prints(ACCOUNTS),
@@ -124,15 +130,35 @@ CHECKS = {
     "swap_one_import.py": prints(SWAPPED_IMPORT),
     "workers_and_results.py": prints("[0, 0, 0]\n900 words in 300 texts\n"),
 }
+# What makes an example small enough for a test.
+ARGUMENTS = {"frames.py": ["--frames", "24", "--size", "160x90", "--sheet", "sheet.png"]}
+
+
+def run(folder: Path, name: str, *arguments: str) -> str:
+    """Runs an example in a folder, and returns what it prints."""
+    command = [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments, *ARGUMENTS.get(name, [])]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
 @pytest.mark.parametrize("name", CHECKS)
-def test_example(name: str, start_method: str) -> None:
-    command = [sys.executable, "-W", "error", str(EXAMPLES / name), start_method]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    CHECKS[name](done.stdout)
+def test_example(name: str, start_method: str, tmp_path: Path) -> None:
+    CHECKS[name](run(tmp_path, name, start_method))
+
+
+@pytest.mark.parametrize("library", ["interproc", "multiprocessing"])
+def test_frames_are_on_the_contact_sheet(library: str, tmp_path: Path) -> None:
+    assert run(tmp_path, "frames.py", "fork", "--with", library).startswith(f"{library}: 24 frames")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (4 * 164, 3 * 106)
+        colors = sheet.getcolors(maxcolors=sheet.width * sheet.height)
+    assert colors is not None
+    found = {color for _, color in colors}
+    yellow, filtered = (255, 220, 40), {(0, 35, 215), (192, 192, 0)}
+    assert yellow not in found
+    assert found & filtered, "the disc, as one of the filters leaves it"
 
 
 def test_every_example_is_tested() -> None:

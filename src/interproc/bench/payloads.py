@@ -10,6 +10,8 @@ FIRST_BYTES = 4 * MIB
 LARGE_BYTES = 64 * KIB
 WAITING_BYTES = 8 * MIB
 FEWEST_WAITING = 8
+HUGE_BYTES = 256 * MIB
+FEWEST_HUGE_WAITING = 2
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,16 @@ class Payload:
 
         Without, the figure would be that of the memory a producer fills when it runs ahead.
         """
-        return max(FEWEST_WAITING, WAITING_BYTES // self.message_bytes) if self.message_bytes >= LARGE_BYTES else 0
+        if self.message_bytes < LARGE_BYTES:
+            return 0
+        fewest = FEWEST_WAITING if self.message_bytes < HUGE_BYTES else FEWEST_HUGE_WAITING
+        return max(fewest, WAITING_BYTES // self.message_bytes)
 
     @property
     def first_count(self) -> int:
         """How many messages to begin with, to find out how long they take."""
-        return max(4, min(64, FIRST_BYTES // self.message_bytes))
+        fewest = 4 if self.message_bytes < HUGE_BYTES else 1
+        return max(fewest, min(64, FIRST_BYTES // self.message_bytes))
 
 
 def _int() -> object:
@@ -61,3 +67,14 @@ def array_of(size_bytes: int) -> Payload:
         return numpy.arange(size_bytes // 8, dtype=numpy.float64)
 
     return Payload(make, size_bytes)
+
+
+def arrays_in_a_dict(count: int, size_bytes: int) -> Payload:
+    """A dict of some NumPy arrays of float64 and some small fields."""
+    make_array = array_of(size_bytes).make
+
+    def make() -> object:
+        arrays = {f"channel-{index}": make_array() for index in range(count)}
+        return {**arrays, "id": 17, "name": "sensor-17", "shape": (3, 4), "unit": "celsius", "valid": True}
+
+    return Payload(make, count * size_bytes)

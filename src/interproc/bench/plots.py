@@ -9,9 +9,15 @@ from matplotlib.figure import Figure
 from interproc.bench.experiments.round_trip import PERCENTILES
 from interproc.bench.payloads import KIB, MIB
 from interproc.bench.report import Report, SweepResult
-from interproc.bench.sweeps import SIZES_BYTES, WORKERS, Kind
+from interproc.bench.sweeps import WORKERS, Kind
 
-COLORS = {"multiprocessing": "#7f7f7f", "interproc": "#d62728", "faster-fifo": "#1f77b4", "pyzmq": "#2ca02c"}
+COLORS = {
+    "multiprocessing": "#7f7f7f",
+    "interproc": "#d62728",
+    "faster-fifo": "#1f77b4",
+    "pyzmq": "#2ca02c",
+    "by hand": "#9467bd",
+}
 FILE_NAMES: Mapping[Kind, str] = {
     "sizes": "throughput-by-size.png",
     "workers": "throughput-by-workers.png",
@@ -48,7 +54,8 @@ def _draw_sizes(axes: Axes, result: SweepResult) -> None:
     for name, xs, medians in _lines(result):
         axes.loglog(xs, medians, "o-", label=name, color=COLORS[name])
     axes.set_xscale("log", base=2)
-    axes.set_xticks(SIZES_BYTES, [_size_text(size) for size in SIZES_BYTES], fontsize="small")
+    sizes = [size for size, _ in result.sweep.points]
+    axes.set_xticks(sizes, [_size_text(int(size)) for size in sizes], fontsize="small", rotation=45)
     axes.set_xlabel("message size")
     axes.set_ylabel("throughput, bytes/s")
 
@@ -76,7 +83,11 @@ def _draw_latency(axes: Axes, result: SweepResult) -> None:
 
 
 def _size_text(size: int) -> str:
-    scale, prefix = next((scale, prefix) for scale, prefix in ((MIB, "MiB"), (KIB, "KiB"), (1, "B")) if size >= scale)
+    scale, prefix = next(
+        (scale, prefix)
+        for scale, prefix in ((1024 * MIB, "GiB"), (MIB, "MiB"), (KIB, "KiB"), (1, "B"))
+        if size >= scale
+    )
     return f"{size // scale} {prefix}"
 
 

@@ -5,22 +5,26 @@ from typing import Literal
 
 from interproc.bench.experiments import (
     Backlog,
+    Burst,
     Copying,
     Creation,
     Experiment,
+    FanOut,
     Flow,
     Idle,
     Importing,
+    Lending,
     Managed,
+    OneCopy,
     Pooled,
     Primitive,
     PutGet,
     RoundTrip,
     Starting,
 )
-from interproc.bench.payloads import DICT, INT, KIB, MIB, Payload, array_of, bytes_of
-from interproc.bench.targets import AtMost, LikeRow, Target, TimesBetter, TimesTheTime
-from interproc.bench.units import BYTES_PER_SECOND, CORE_SHARE
+from interproc.bench.payloads import DICT, INT, KIB, MIB, Payload, array_of, arrays_in_a_dict, bytes_of
+from interproc.bench.targets import AtMost, Both, LikeRow, ShareOfRow, Target, TimesBetter, TimesTheTime
+from interproc.bench.units import BYTES, BYTES_PER_SECOND, CORE_SHARE
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,12 @@ class Row:
     restriction: Restriction | None = None
 
 
-def _volume(link: Literal["queue", "pipe"], payload: Payload) -> Flow:
+def _volume(link: Literal["queue", "array queue", "pipe"], payload: Payload) -> Flow:
     return Flow(payload, link, unit=BYTES_PER_SECOND)
+
+
+def _array_target(limit: str) -> Target:
+    return Both(TimesBetter(20), ShareOfRow(0.5, limit))
 
 
 FAST_ENOUGH = Restriction(frozenset({"interproc", "faster-fifo"}), "takes minutes")
@@ -75,10 +83,45 @@ ROWS: tuple[Row, ...] = (
     Row("queue-bytes-64k", "Queue, bytes of 64 KiB", _volume("queue", bytes_of(64 * KIB)), TimesBetter(5)),
     Row("pipe-bytes-64k", "Pipe send_bytes of 64 KiB", _volume("pipe", bytes_of(64 * KIB))),
     Row("copy-64k", "64 KiB copied in and out, one process: the limit", Copying(64 * KIB), restriction=NO_LIBRARY),
-    Row("queue-array-1m", "Queue, ndarray of 1 MiB", _volume("queue", array_of(MIB)), TimesBetter(20)),
-    Row("queue-array-32m", "Queue, ndarray of 32 MiB", _volume("queue", array_of(32 * MIB)), TimesBetter(20)),
-    Row("pipe-array-1m", "Pipe, ndarray of 1 MiB", _volume("pipe", array_of(MIB)), TimesBetter(5)),
-    Row("pipe-array-32m", "Pipe, ndarray of 32 MiB", _volume("pipe", array_of(32 * MIB)), TimesBetter(5)),
+    Row("memcpy-1m", "1 MiB copied once, one process: the limit", OneCopy(MIB), restriction=NO_LIBRARY),
+    Row("queue-array-1m", "Queue, ndarray of 1 MiB", _volume("array queue", array_of(MIB)), _array_target("memcpy-1m")),
+    Row("pipe-array-1m", "Pipe, ndarray of 1 MiB", _volume("pipe", array_of(MIB)), _array_target("memcpy-1m")),
+    Row("memcpy-32m", "32 MiB copied once, one process: the limit", OneCopy(32 * MIB), restriction=NO_LIBRARY),
+    Row(
+        "queue-array-32m",
+        "Queue, ndarray of 32 MiB",
+        _volume("array queue", array_of(32 * MIB)),
+        _array_target("memcpy-32m"),
+    ),
+    Row("pipe-array-32m", "Pipe, ndarray of 32 MiB", _volume("pipe", array_of(32 * MIB)), _array_target("memcpy-32m")),
+    Row("queue-array-12m", "Queue, ndarray of 12 MiB", _volume("array queue", array_of(12 * MIB)), TimesBetter(20)),
+    Row(
+        "queue-mixed",
+        "Queue, dict of 3 ndarrays of 4 MiB and small fields",
+        _volume("queue", arrays_in_a_dict(3, 4 * MIB)),
+        ShareOfRow(1 / 1.3, "queue-array-12m"),
+    ),
+    Row("lent-1m", "Queue, ndarray of 1 MiB built in place (where offered)", Lending(MIB)),
+    Row(
+        "lent-32m",
+        "the same, 32 MiB",
+        Lending(32 * MIB),
+        Both(TimesBetter(500), ShareOfRow(0.5, "lent-1m")),
+    ),
+    Row("share-1", "an ndarray of 32 MiB to 1 reader, shared", FanOut(array_of(32 * MIB), 1)),
+    Row(
+        "share-8",
+        "the same to 8 readers, all bytes together",
+        FanOut(array_of(32 * MIB), 8),
+        Both(TimesBetter(8), ShareOfRow(5, "share-1")),
+    ),
+    Row(
+        "burst-1g",
+        "resident 1 s after 1 GiB was queued and taken",
+        Burst(array_of(32 * MIB)),
+        AtMost(64 * MIB, BYTES),
+        Fixed(32, 8, most_rounds=2),
+    ),
     Row("create-queue", "create and drop a Queue", Creation(), TimesBetter(3)),
     Row("lock", "Lock acquire and release", Primitive("lock"), TimesBetter(1)),
     Row("semaphore", "Semaphore acquire and release", Primitive("semaphore"), TimesBetter(1)),

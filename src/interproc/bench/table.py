@@ -18,15 +18,21 @@ def print_report(report: Report, console: Console) -> None:
     """Prints the machine, the versions, the rows, and what went wrong."""
     console.print(Text(report.machine.text))
     console.print(Text(_versions(report)))
-    of_pools = [result.row.experiment.needs == "pool" for result in report.rows]
+    results = _results(report)
+    of_pools = [result.row.experiment.needs == "pool" for result in results]
     for is_of_pools in (False, True):  # other libraries take part in those
-        rows = [result for result, matches in zip(report.rows, of_pools, strict=True) if matches == is_of_pools]
+        rows = [result for result, matches in zip(results, of_pools, strict=True) if matches == is_of_pools]
         if rows:
             console.print(_table(report, rows, with_titles=console.width >= TITLES_FROM_WIDTH))
-    for result in report.rows:
+    for result in results:
         for name, cell in result.cells.items():
             if cell.status in ("hung", "failed"):
                 console.print(Text(f"{result.row.key}: {name} {cell.status}: {cell.reason.splitlines()[-1]}", "red"))
+
+
+def _results(report: Report) -> list[RowResult]:
+    """The rows, and those points of sweeps that have a target."""
+    return [*report.rows, *(each for sweep in report.sweeps for each in sweep.results if each.row.target)]
 
 
 def _versions(report: Report) -> str:

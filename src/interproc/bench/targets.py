@@ -74,6 +74,43 @@ class AtMost:
 
 
 @dataclass(frozen=True)
+class ShareOfRow:
+    """At least such a share of interproc's own figure in an earlier row."""
+
+    share: float
+    key: str
+
+    @property
+    def text(self) -> str:
+        """How it reads in the table."""
+        return f"≥ {self.share:.2g}x {self.key}"
+
+    def is_met(self, result: RowResult, earlier: Mapping[str, RowResult]) -> bool | None:
+        """Compares both figures."""
+        value = result.median(CANDIDATE)
+        other = earlier[self.key].median(CANDIDATE) if self.key in earlier else None
+        return None if value is None or other is None else value >= self.share * other
+
+
+@dataclass(frozen=True)
+class Both:
+    """Two bounds at once."""
+
+    first: Target
+    second: Target
+
+    @property
+    def text(self) -> str:
+        """How it reads in the table."""
+        return f"{self.first.text}, {self.second.text}"
+
+    def is_met(self, result: RowResult, earlier: Mapping[str, RowResult]) -> bool | None:
+        """Missed where one is; without a verdict where that depends on one that was not measured."""
+        verdicts = {target.is_met(result, earlier) for target in (self.first, self.second)}
+        return False if False in verdicts else None if None in verdicts else True
+
+
+@dataclass(frozen=True)
 class LikeRow:
     """At most so many times interproc's own figure in an earlier row."""
 

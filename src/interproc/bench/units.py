@@ -32,4 +32,5 @@ class Unit:
 MESSAGES_PER_SECOND = Unit("/s", higher_is_better=True)
 BYTES_PER_SECOND = Unit("B/s", higher_is_better=True)
 SECONDS = Unit("s", higher_is_better=False)
+BYTES = Unit("B", higher_is_better=False)
 CORE_SHARE = Unit("of a core", higher_is_better=False, is_share=True)

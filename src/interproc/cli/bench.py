@@ -62,6 +62,7 @@ def _measure(arguments: argparse.Namespace, rows: Sequence[Row], sweeps: Sequenc
             for row in rows:
                 row_results.append(bench.measure(row))
             for sweep in sweeps:
+                sweep = sweep.quick if plan.quick else sweep
                 sweep_results.append(SweepResult(sweep, [bench.measure(row) for _, row in sweep.points]))
     finally:
         _publish(report, arguments.json, arguments.plots)

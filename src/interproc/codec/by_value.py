@@ -5,6 +5,7 @@ A module of its own, so that cloudpickle is imported only where it is needed.
 
 import io
 from collections import ChainMap
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import cloudpickle
@@ -19,10 +20,11 @@ _NOT_COPIED = (io.TextIOWrapper, memoryview)
 class ValuePickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # cloudpickle has no types
     """cloudpickle's pickler, with the registered reducers, and by name whatever the receiver finds by name."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, reducers: Mapping[type, Callable[[Any], Any]] = {}, **kwargs: Any) -> None:
         table: Any = cloudpickle.CloudPickler.dispatch_table
         by_value = {kind: reduce for kind, reduce in table.items() if kind not in _NOT_COPIED}
-        self.dispatch_table = ChainMap(merge_reducers(), by_value)  # the C pickler reads it once, while initialised
+        # The C pickler reads it once, while initialised.
+        self.dispatch_table = ChainMap({**merge_reducers(), **reducers}, by_value)
         super().__init__(*args, **kwargs)
 
     def reducer_override(self, obj: Any) -> Any:

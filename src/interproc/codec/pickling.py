@@ -6,6 +6,7 @@ import io
 import pickle
 from collections.abc import Callable, Mapping
 
+from interproc import _core
 from interproc.codec import main_module
 from interproc.codec.reducers import merge_reducers
 from interproc.errors import UnsendableError
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
         def write(self, data: bytes, /) -> Any: ...
         def add_buffer(self, buffer: pickle.PickleBuffer, /) -> Any: ...
 
+    Reducer = Callable[[Any], Any]
+
 
 PROTOCOL = 5
-OUT_OF_BAND_BYTES = 16 * 1024
+OUT_OF_BAND_BYTES = 8 * 1024
 
 # What pickling raises when it finds no way, not when a user's __reduce__ fails for a reason of its own.
 _NO_WAY = (pickle.PicklingError, TypeError, AttributeError)
@@ -49,12 +52,16 @@ def new_pickler(sink: Sink) -> pickle.Pickler:
     return kind(sink, PROTOCOL, buffer_callback=sink.add_buffer)
 
 
-def encode_by_value(obj: object, error: BaseException) -> tuple[bytes, list[pickle.PickleBuffer]]:
+def encode_by_value(
+    obj: object, error: BaseException, least_bytes: int = OUT_OF_BAND_BYTES, reducers: Mapping[type, Reducer] = {}
+) -> tuple[bytes, list[pickle.PickleBuffer]]:
     """Pickles what the fast way could not.
 
     Args:
         obj: The object to send.
         error: What the fast way raised.
+        least_bytes: From this size on a buffer stays beside the pickle.
+        reducers: What comes before the registered ones.
 
     Returns:
         The pickle, and the buffers to send beside it.
@@ -69,13 +76,16 @@ def encode_by_value(obj: object, error: BaseException) -> tuple[bytes, list[pick
 
     def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
         with memoryview(buffer) as view:
-            if view.nbytes < OUT_OF_BAND_BYTES or not view.contiguous:
+            is_lent = isinstance(view.obj, _core.LentBuffer) or isinstance(
+                getattr(view.obj, "base", None), _core.LentBuffer
+            )
+            if not view.contiguous or (view.nbytes < least_bytes and not is_lent):
                 return True
         buffers.append(buffer)
         return False
 
     try:
-        return _dumps_by_value(obj, keep_in_band), buffers
+        return _dumps_by_value(obj, keep_in_band, reducers), buffers
     except Exception as failure:
         _raise_with_path(failure, {"obj": obj})
 
@@ -106,16 +116,24 @@ def dumps(obj: object, names: Mapping[str, object]) -> bytes:
     return stream.getvalue()
 
 
-def _dumps_by_value(obj: object, buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None) -> bytes:
+def _dumps_by_value(
+    obj: object,
+    buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None,
+    reducers: Mapping[type, Reducer] = {},
+) -> bytes:
     stream = io.BytesIO()
-    _value_pickler(stream, buffer_callback).dump(obj)
+    _value_pickler(stream, buffer_callback, reducers).dump(obj)
     return stream.getvalue()
 
 
-def _value_pickler(stream: Any, buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None) -> pickle.Pickler:
+def _value_pickler(
+    stream: Any,
+    buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None,
+    reducers: Mapping[type, Reducer] = {},
+) -> pickle.Pickler:
     from interproc.codec.by_value import ValuePickler
 
-    pickler: pickle.Pickler = ValuePickler(stream, PROTOCOL, buffer_callback=buffer_callback)
+    pickler: pickle.Pickler = ValuePickler(stream, PROTOCOL, buffer_callback=buffer_callback, reducers=reducers)
     return pickler
 
 

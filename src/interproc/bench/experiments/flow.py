@@ -27,7 +27,7 @@ class Flow:
     """
 
     payload: Payload
-    needs: Literal["queue", "pipe"] = "queue"
+    needs: Literal["queue", "array queue", "pipe"] = "queue"
     workers: int = 1
     """Producers, and as many consumers."""
     batch: int = 1
@@ -61,7 +61,7 @@ class Flow:
             capacity=self.payload.capacity,
             consumers=self.workers,
         )
-        return peer.queue(traffic) if self.needs == "queue" else peer.pipe(traffic)
+        return peer.pipe(traffic) if self.needs == "pipe" else peer.queue(traffic)
 
     def _producing(self, link: Link, batches: int) -> Callable[[], None]:
         producer = link.producer()

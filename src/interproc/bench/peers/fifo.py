@@ -35,12 +35,12 @@ class FasterFifo(Peer):
 
     name = "faster-fifo"
     module = "faster_fifo"
-    offers: ClassVar[frozenset[Offer]] = frozenset({"queue", "import"})
+    offers: ClassVar[frozenset[Offer]] = frozenset({"queue", "array queue", "fan out", "import"})
 
     def queue(self, traffic: Traffic) -> Link:
         """Makes a queue with room for what has to wait in it."""
-        waiting = max(traffic.backlog, traffic.capacity, WAITING_MESSAGES)
-        buffer_bytes = max(DEFAULT_BUFFER_BYTES, waiting * (traffic.message_bytes + HEADER_BYTES))
+        waiting = max(traffic.backlog, traffic.capacity or WAITING_MESSAGES)
+        buffer_bytes = max(DEFAULT_BUFFER_BYTES, (waiting + 1) * (traffic.message_bytes + HEADER_BYTES))
         return FifoLink(import_module(self.module).Queue(max_size_bytes=buffer_bytes))
 
     def churn(self) -> None:

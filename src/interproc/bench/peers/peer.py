@@ -3,12 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module, metadata
 from multiprocessing.context import BaseContext
 from typing import Any, ClassVar, Literal
 
-Offer = Literal["queue", "simple_queue", "pipe", "process", "import", "context", "pool"]
+Offer = Literal[
+    "queue", "array queue", "simple_queue", "pipe", "fan out", "process", "import", "context", "pool"
+]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Producer:
 
     put: Callable[[Any], object]
     put_many: Callable[[Sequence[Any]], object]
+    lend: Callable[[int], Any] | None = None
+    """Makes an array of so many float64 in the library's own memory, for `put`; None where it lends none."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,27 @@ class TwoLinks(Duplex):
         return self._back.producer(), self._there.consumer(0)
 
 
+class Copies(Link):
+    """A queue for each consumer: what is put goes into all of them."""
+
+    def __init__(self, links: Sequence[Link]) -> None:
+        self._links = links
+
+    def producer(self) -> Producer:
+        """Opens an end that sends to all."""
+        puts = [link.producer().put for link in self._links]
+
+        def put(item: Any) -> None:
+            for each in puts:
+                each(item)
+
+        return Producer(put, put_each(put))
+
+    def consumer(self, index: int) -> Consumer:
+        """Opens the receiving end of one consumer."""
+        return self._links[index].consumer(0)
+
+
 class Peer(ABC):
     """One library."""
 
@@ -120,6 +145,10 @@ class Peer(ABC):
     @abstractmethod
     def churn(self) -> None:
         """Makes a queue and drops it."""
+
+    def fan_out(self, traffic: Traffic) -> Link:
+        """Makes a link that brings every message to every consumer; here the message is sent to one after the other."""
+        return Copies([self.queue(replace(traffic, consumers=1)) for _ in range(traffic.consumers)])
 
     def simple_queue(self, traffic: Traffic) -> Link:
         """Makes a SimpleQueue."""

@@ -3,12 +3,14 @@
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from multiprocessing.context import BaseContext
 from typing import Any, ClassVar
 
 from interproc.bench.peers.peer import (
     Consumer,
+    Copies,
     Duplex,
     Link,
     Offer,
@@ -34,7 +36,8 @@ class QueueLink(Link):
     def producer(self) -> Producer:
         """Uses the inherited queue."""
         put = self._queue.put
-        return Producer(put, getattr(self._queue, "put_many", put_each(put)))
+        lend = getattr(self._queue, "empty_array", None)
+        return Producer(put, getattr(self._queue, "put_many", put_each(put)), lend)
 
     def consumer(self, index: int) -> Consumer:
         """Uses the inherited queue."""
@@ -63,13 +66,35 @@ class PipeLink(Duplex):
         return Producer(put, put_each(put)), Consumer(get, get_one(get))
 
 
+class SharingLink(Copies):
+    """Queues through which handles to one shared copy go."""
+
+    def producer(self) -> Producer:
+        """Shares what is put, and puts the handle into all queues."""
+        share, put_handle = import_module("interproc").share, super().producer().put
+
+        def put(item: Any) -> None:
+            put_handle(share(item))
+
+        return Producer(put, put_each(put))
+
+    def consumer(self, index: int) -> Consumer:
+        """Gets what the handles lead to."""
+        get_handle = super().consumer(index).get
+
+        def get() -> Any:
+            return get_handle().get()
+
+        return Consumer(get, get_one(get))
+
+
 class Multiprocessing(Peer):
     """The standard library."""
 
     name = "multiprocessing"
     module = "multiprocessing"
     offers: ClassVar[frozenset[Offer]] = frozenset(
-        {"queue", "simple_queue", "pipe", "process", "import", "context", "pool"}
+        {"queue", "array queue", "simple_queue", "pipe", "fan out", "process", "import", "context", "pool"}
     )
 
     def load(self) -> str:
@@ -126,3 +151,7 @@ class Interproc(Multiprocessing):
         """Imports interproc and returns its version."""
         version: str = import_module(self.module).__version__
         return version
+
+    def fan_out(self, traffic: Traffic) -> Link:
+        """Makes queues for the handles of what is shared."""
+        return SharingLink([self.queue(replace(traffic, consumers=1)) for _ in range(traffic.consumers)])

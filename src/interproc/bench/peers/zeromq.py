@@ -85,7 +85,7 @@ class ZeroMQ(Peer):
 
     name = "pyzmq"
     module = "zmq"
-    offers: ClassVar[frozenset[Offer]] = frozenset({"queue", "pipe", "import"})
+    offers: ClassVar[frozenset[Offer]] = frozenset({"queue", "array queue", "pipe", "fan out", "import"})
 
     def queue(self, traffic: Traffic) -> Link:
         """Names the addresses of a PUSH and PULL pattern."""
