@@ -8,9 +8,7 @@ from importlib import import_module, metadata
 from multiprocessing.context import BaseContext
 from typing import Any, ClassVar, Literal
 
-Offer = Literal[
-    "queue", "array queue", "simple_queue", "pipe", "fan out", "process", "import", "context", "pool"
-]
+Offer = Literal["queue", "array queue", "simple_queue", "pipe", "fan out", "process", "import", "context", "pool"]
 
 
 @dataclass(frozen=True)
