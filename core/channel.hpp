@@ -70,6 +70,7 @@ inline constexpr std::uint64_t no_deadline = UINT64_MAX;
 
 struct Wait {
   std::uint64_t deadline_ns;  // CLOCK_MONOTONIC; no_deadline = for ever; 0 = do not sleep at all
+  bool for_lock = true;       // false, of put_many and get_many: lock_busy instead of waiting for the (short) lock
 };
 
 // Payloads up to this size are copied while the lock is held, so that they cost one lock round instead of two.
@@ -237,7 +238,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
   using Registration = EventWord::Registration;
   Status place(const Message& message, bool wait_for_lock, Registration* mine, Fault* fault);
   Status place_large(const Message& message, bool wait_for_lock, Registration* mine, Fault* fault);
-  Status place_small(const Message* messages, std::size_t message_count, std::size_t* count, Fault* fault);
+  Status place_small(const Message* messages, std::size_t message_count, bool wait_for_lock, std::size_t* count,
+                     Fault* fault);
   Status take(Received* received, std::size_t limit, std::uint8_t* buffer, std::size_t buffer_bytes, bool wait_for_lock,
               Registration* mine, std::size_t* count, Fault* fault);
   Status take_some(Received* received, std::size_t limit, std::uint8_t* buffer, std::size_t buffer_bytes,
