@@ -106,7 +106,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   // For too_large. Resumable: call again with the same `progress` after interrupted. timed_out withdraws the message.
   Status put_stream(const Message& message, StreamPut* progress, Wait wait, Fault* fault);
   // A block to write a message's data in before it is put along with it, as Message::lent, or released. Its payload begins
-  // at `*data`. ok, full (receivers and lenders keep as much as they may), shut_down, faults.
+  // at `*data`. ok, full (receivers and lenders keep as much as they may, or the channel redelivers), shut_down, faults.
   Status lend(std::uint64_t payload_bytes, std::uint64_t* block, std::uint8_t** data, Fault* fault);
   // Whether a message of this size that is read in place goes in as one block.
   bool takes_whole(std::uint64_t payload_bytes) const { return arena_.can_hold({payload_bytes, true}); }
