@@ -120,7 +120,10 @@ inline constexpr const char* connection_statistics = PyDoc_STR(
     "kept\n"
     "        for the next messages.\n"
     "    streams: Messages that went through in pieces.\n"
-    "    leases, failed, redelivered, buried, dropped: What queues count; 0 here.\n"
+    "    leases, failed, redelivered, buried: For queues that redeliver or count the tasks of the killed: messages "
+    "taken\n"
+    "        and not yet done; those that count as failed; that came again; that were given up.\n"
+    "    dropped: What queues count that drop messages; 0 here.\n"
     "    participants, recoveries, sweeps: Processes that use it now; repairs after one was killed.\n\n"
     "Takes microseconds; counting itself costs nothing that could be measured.");
 

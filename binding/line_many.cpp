@@ -97,7 +97,7 @@ bool Line::put_batch(const Message* messages, std::size_t count, std::uint64_t d
     Fault fault;
     Status status = Status::ok;
     if (with_gil) {
-      status = channel_->put_many(messages + *done, count - *done, Wait{0}, &placed, &fault);
+      status = channel_->put_many(messages + *done, count - *done, Wait{0, false}, &placed, &fault);
     } else {
       Unlocked unlocked;
       status = channel_->put_many(messages + *done, count - *done, Wait{deadline_ns}, &placed, &fault);
@@ -108,6 +108,9 @@ bool Line::put_batch(const Message* messages, std::size_t count, std::uint64_t d
         break;
       case Status::timed_out:
         if (!with_gil || deadline_ns == 0) return raise_late(full_, false);
+        with_gil = false;
+        break;
+      case Status::lock_busy:  // who holds it may be stopped, and the other threads need the GIL
         with_gil = false;
         break;
       case Status::interrupted:
@@ -156,7 +159,7 @@ PyObject* Line::get_many(Py_ssize_t max_items, std::uint64_t deadline_ns) {
     std::size_t limit = left < most_messages ? left : most_messages;
     std::size_t count = 0;
     Fault fault;
-    Status status = channel_->get_many(received, limit, buffer, sizeof buffer, Wait{0}, &count, &fault);
+    Status status = channel_->get_many(received, limit, buffer, sizeof buffer, Wait{0, false}, &count, &fault);
     bool is_first = PyList_GET_SIZE(list.get()) == 0;
     if (status == Status::timed_out && deadline_ns != 0) status = Status::empty;
     if (is_first && !await(received, limit, buffer, sizeof buffer, deadline_ns, status, fault, &count)) return nullptr;

@@ -138,8 +138,10 @@ inline constexpr const char* statistics = PyDoc_STR(
     "    resident_bytes, warm_bytes: Memory that the system has really given; the idle part that is kept\n"
     "        for the next messages.\n"
     "    streams: Messages that went through in pieces.\n"
-    "    leases, failed, redelivered, buried, dropped: Objects taken and to be acknowledged; whose consumer ended and\n"
-    "        that count as done; that came again; that went to the dead letters; that made room for others.\n"
+    "    leases, failed, redelivered, buried: For queues that redeliver or count the tasks of the killed: messages "
+    "taken\n"
+    "        and not yet done; those that count as failed; that came again; that were given up.\n"
+    "    dropped: Messages that made room for others, where nobody took them: see `on_no_consumer`.\n"
     "    participants, recoveries, sweeps: Processes that use it now; repairs after one was killed.\n\n"
     "Takes microseconds; counting itself costs nothing that could be measured.");
 

@@ -213,7 +213,7 @@ TEST(a_cooled_block_gives_its_pages_back_and_is_whole_again_when_used) {
 }
 
 TEST(a_block_should_cool_once_enough_lies_idle) {
-  Store store;
+  Store store({.max_bytes = 1024 * mega, .warm_bytes = 8 * mega, .virtual_bytes = 1024 * mega});
   store.make(10);
   std::vector<std::uint64_t> blocks;
   for (int i = 0; i < 40; i++) {

@@ -70,6 +70,7 @@ inline constexpr std::uint64_t no_deadline = UINT64_MAX;
 
 struct Wait {
   std::uint64_t deadline_ns;  // CLOCK_MONOTONIC; no_deadline = for ever; 0 = do not sleep at all
+  bool for_lock = true;       // false, of put_many and get_many: lock_busy instead of waiting for the (short) lock
 };
 
 // Payloads up to this size are copied while the lock is held, so that they cost one lock round instead of two.
@@ -105,7 +106,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
   // For too_large. Resumable: call again with the same `progress` after interrupted. timed_out withdraws the message.
   Status put_stream(const Message& message, StreamPut* progress, Wait wait, Fault* fault);
   // A block to write a message's data in before it is put along with it, as Message::lent, or released. Its payload begins
-  // at `*data`. ok, full (receivers and lenders keep as much as they may), shut_down, faults.
+  // at `*data`. ok, full (receivers and lenders keep as much as they may, or the channel redelivers), shut_down, faults.
   Status lend(std::uint64_t payload_bytes, std::uint64_t* block, std::uint8_t** data, Fault* fault);
   // Whether a message of this size that is read in place goes in as one block.
   bool takes_whole(std::uint64_t payload_bytes) const { return arena_.can_hold({payload_bytes, true}); }
@@ -258,7 +259,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
   using Registration = EventWord::Registration;
   Status place(const Message& message, bool wait_for_lock, Registration* mine, Fault* fault);
   Status place_large(const Message& message, bool wait_for_lock, Registration* mine, Fault* fault);
-  Status place_small(const Message* messages, std::size_t message_count, std::size_t* count, Fault* fault);
+  Status place_small(const Message* messages, std::size_t message_count, bool wait_for_lock, std::size_t* count,
+                     Fault* fault);
   Status take(Received* received, std::size_t limit, std::uint8_t* buffer, std::size_t buffer_bytes, bool wait_for_lock,
               Registration* mine, std::size_t* count, Fault* fault);
   Status take_some(Received* received, std::size_t limit, std::uint8_t* buffer, std::size_t buffer_bytes,

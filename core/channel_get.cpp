@@ -180,7 +180,7 @@ Status Channel::get(Received* received, std::uint8_t* buffer, std::size_t buffer
 
 Status Channel::get_many(Received* received, std::size_t limit, std::uint8_t* buffer, std::size_t buffer_bytes,
                          Wait wait, std::size_t* count, Fault* fault) {
-  Status status = take(received, limit, buffer, buffer_bytes, true, nullptr, count, fault);
+  Status status = take(received, limit, buffer, buffer_bytes, wait.for_lock, nullptr, count, fault);
   while (status == Status::empty) {
     if (wait.deadline_ns == 0) return Status::timed_out;
     get_spin_.until(wait.deadline_ns, [this] { return size() != 0 || is_shut_down(); });

@@ -62,7 +62,7 @@ void Channel::drop_lent(std::uint64_t block) {
 
 Status Channel::lend(std::uint64_t payload_bytes, std::uint64_t* block, std::uint8_t** data, Fault* fault) {
   *block = no_block;
-  if (leases_ != nullptr) return Status::full;  // what is kept for another delivery is a copy
+  if (leases_ != nullptr) return Status::full;  // a message that may come again is kept by the one block of its lease
   Arena::Wanted wanted{payload_bytes, true, true};
   if (!arena_.can_hold(wanted)) return Status::full;
   Status status = enter(true, fault);

@@ -178,8 +178,9 @@ Status Channel::place_large(const Message& message, bool wait_for_lock, Registra
 }
 
 // As many small messages as fit now, with one commit.
-Status Channel::place_small(const Message* messages, std::size_t message_count, std::size_t* count, Fault* fault) {
-  Status status = enter(true, fault);
+Status Channel::place_small(const Message* messages, std::size_t message_count, bool wait_for_lock, std::size_t* count,
+                            Fault* fault) {
+  Status status = enter(wait_for_lock, fault);
   if (status != Status::ok) return status;
   std::uint64_t tail = memory_.control->tail.load(std::memory_order_relaxed);
   std::size_t limit = std::min(message_count, most_puts_per_lock);
@@ -205,9 +206,10 @@ Status Channel::try_put(const Message& message, bool wait_for_lock, Fault* fault
 }
 
 Status Channel::put(const Message& message, Wait wait, Fault* fault) {
-  Status status = place(message, true, nullptr, fault);
+  Status status = place(message, wait.for_lock, nullptr, fault);
   while (status == Status::full) {
     if (!blocks_without_consumer()) {
+      if (!wait.for_lock) return Status::lock_busy;  // what follows waits for it
       status = put_without_consumer(message, fault);
       if (status != Status::full) return status;
     }
@@ -232,7 +234,7 @@ Status Channel::put_many(const Message* messages, std::size_t message_count, Wai
     std::size_t placed = 0;
     Status status = Status::full;
     if (messages[*count].size_bytes <= copy_under_lock_bytes) {
-      status = place_small(messages + *count, message_count - *count, &placed, fault);
+      status = place_small(messages + *count, message_count - *count, wait.for_lock, &placed, fault);
     }
     if (status == Status::full) {
       status = put(messages[*count], wait, fault);

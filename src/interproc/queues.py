@@ -68,8 +68,8 @@ class SharedQueue(_core.QueueBase[T]):
             dtype: What it holds; nothing with Python objects in it.
             order: "C" or "F", as in numpy.
 
-        Arrays of less than 64 KiB, and those for which no memory is left because receivers and lenders keep half of it,
-        are private memory, which is copied when put; all else is the same.
+        Arrays of less than 64 KiB, those for which no memory is left because receivers and lenders keep half of it, and
+        those of a queue that redelivers are private memory, which is copied when put; all else is the same.
 
         Raises:
             TypeError: `dtype` has objects in it, or `shape` is none.

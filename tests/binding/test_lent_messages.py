@@ -214,3 +214,14 @@ def test_results_written_into_it_stay_what_they_are() -> None:
     queue.put(array)
     received = queue.get()
     assert (received[:5] == 0).all() and (received[5:] == 8).all()
+
+
+def test_a_queue_that_redelivers_copies_what_it_lent() -> None:
+    queue = interproc.JoinableQueue[Any](redeliver=True)
+    array = lend(queue)
+    queue.put({"array": array})
+    assert isinstance(array, MovedArray)
+    assert (queue.get()["array"] == 3).all()
+    queue.task_done()
+    assert counted(queue, "lent") == 0
+    assert blocks(queue) == 0

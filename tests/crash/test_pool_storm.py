@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -66,8 +67,8 @@ class Weather(threading.Thread):
             self.stop_count += 1
             self._send(pid, signal.SIGSTOP)
         else:
-            self.killed.add(pid)
             self._send(pid, signal.SIGKILL)
+            self.killed.add(pid)
 
     def _let_continue(self, now: float) -> None:
         for pid, end in list(self._stopped.items()):
@@ -76,10 +77,8 @@ class Weather(threading.Thread):
                 self._send(pid, signal.SIGCONT)
 
     def _send(self, pid: int, number: int) -> None:
-        try:
+        with suppress(ProcessLookupError):
             os.kill(pid, number)
-        except ProcessLookupError:
-            self.killed.discard(pid)
 
 
 def pause_seconds(context: SharedMemoryContext) -> float:

@@ -57,7 +57,7 @@ class Member:
     def send(self, signal_number: int) -> None:
         """Sends a signal to a process that has not been reaped."""
         if self.death_fd >= 0:
-            with suppress(ProcessLookupError, PermissionError):
+            with suppress(OSError):
                 if self._owns_fd:
                     signal.pidfd_send_signal(self.death_fd, signal_number)
                 else:

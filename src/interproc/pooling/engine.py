@@ -116,8 +116,13 @@ class Engine:
         """Ends the workers and gives up what is not done. Blocks until they have ended, but for its own thread."""
         self._is_terminated = True
         self.post(_do_nothing)
-        if threading.current_thread() is not self.thread:
-            self.thread.join()
+        if threading.current_thread() is self.thread:
+            return
+        self.thread.join((_TERMINATION_NS + _RETRY_NS) / 1e9)
+        while self.thread.is_alive():  # at the mercy of a worker that was stopped amid a put, or of a callback
+            for member in list(self._members.values()):
+                member.send(signal.SIGKILL)
+            self.thread.join(_RETRY_NS / 1e9)
 
     def post(self, function: Callable[..., None], *args: Any) -> None:
         """Lets the supervising thread call something. Returns at once; takes no lock, so finalizers may use it."""
