@@ -58,6 +58,7 @@ TEST(a_full_line_without_a_consumer_raises) {
   Bytes bytes = pattern(40);
   Outgoing outgoing(bytes);
   CHECK_EQ(channel.put_many(&outgoing.message, 1, {no_deadline}, &count, &fault), Status::no_consumer);
+  CHECK_EQ(channel.put_many(&outgoing.message, 1, {0, false}, &count, &fault), Status::lock_busy);
   CHECK_EQ(channel.size(), 3);
 }
 
