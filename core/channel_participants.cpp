@@ -53,8 +53,8 @@ Status Channel::put_without_consumer(const Message& message, Fault* fault) {
   }
 }
 
-// Drops the message at `head` unless it went meanwhile. False: the line is empty, or cannot be as long as it says. Whoever dies in the middle has taken the
-// message, as a consumer would have: its task fails, its lease comes again.
+// Drops the message at `head` unless it went meanwhile. False: the line is empty, or cannot be as long as it says. Whoever
+// dies in the middle has taken the message, as a consumer would have: its task fails, its lease comes again.
 bool Channel::drop_oldest(std::uint64_t head) {
   Fault ignored;
   if (enter(true, &ignored) != Status::ok) return false;
