@@ -41,6 +41,9 @@ APART = "a block is used by one message"
 NO_BLOCK_LOST = "no block is lost"
 IN_PLACE = "every message is where it was put"
 CHUNKS_COUNTED = "no chunk is lost, and none has two places"
+NOT_FREED = "what is not acknowledged is kept"
+ONE_AT_A_TIME = "a message is with one consumer at a time"
+MARKED = "a delivery is marked with those before it"
 
 # What Spin prints when the property fails.
 PROPERTIES = {
@@ -67,6 +70,9 @@ PROPERTIES = {
     "==(head+1))": IN_PLACE,
     "(counted==": CHUNKS_COUNTED,
     "backed[directory": BACKED,
+    "(holder[block]": ONE_AT_A_TIME,
+    "died_with[block]": MARKED,
+    "acknowledged[": NOT_FREED,
 }
 
 
@@ -135,6 +141,10 @@ def arena(name: str, parameters: str, refutes: str = "") -> Check:
     return Check(f"arena/{name}", "arena.pml", parameters, refutes)
 
 
+def redelivery(name: str, parameters: str, refutes: str = "") -> Check:
+    return Check(f"redelivery/{name}", "redelivery.pml", parameters, refutes)
+
+
 PROVEN = (
     # Nobody dies, no sleep times out.
     lock("3-threads", "ROUNDS=2"),
@@ -187,6 +197,9 @@ PROVEN = (
     arena("1-death", "KILLS=1"),
     arena("2-deaths", "KILLS=2"),
     arena("no-memory", "NO_MEMORY"),
+    # What was taken comes again until it is acknowledged.
+    redelivery("1-death", "KILLS=1"),
+    redelivery("2-deaths", "KILLS=2"),
 )
 
 # Why sleeps are bounded: without it these properties do not hold.
@@ -234,6 +247,9 @@ MUTANTS = (
     arena("mutant-keeps-swept-name-2", "MUTANT_SWEEP_KNOWS_ONE KILLS=2", NO_BLOCK_LOST),
     arena("mutant-forgets-unbacked", "MUTANT_FORGETS_UNBACKED NO_MEMORY", BACKED),
     arena("mutant-frees-early", "MUTANT_FREES_EARLY", APART),
+    redelivery("mutant-releases-first", "MUTANT_RELEASES_FIRST KILLS=1", NOT_FREED),
+    redelivery("mutant-ends-lease-first", "MUTANT_ENDS_LEASE_FIRST KILLS=2", NOT_FREED),
+    redelivery("mutant-counts-in-header", "MUTANT_COUNTS_IN_HEADER KILLS=2", MARKED),
 )
 
 CHECKS = PROVEN + LIMITS + MUTANTS
