@@ -117,6 +117,33 @@ def check_queue(ledger: Ledger, one: Storm) -> None:
 
 
 @pytest.mark.usefixtures("nothing_stays_in_memory")
+@pytest.mark.parametrize("ledger", [(messages.WORDS, messages.MOST_MESSAGES)], indirect=True)
+def test_queue_that_redelivers_loses_nothing_at_all(context: SharedMemoryContext, ledger: Ledger) -> None:
+    queue: Any = context.Queue(64, max_bytes=SMALL_BYTES, redeliver=True)
+    with storm(context, pause_seconds(context), lambda: ledger.total(messages.RECEIVED, PLACES)) as one:
+        starters = {
+            "producer": lambda: one.start("producer", messages.produce, ledger, queue, messages.SIZES[-1]),
+            "consumer": lambda: one.start("consumer", messages.acknowledge, ledger, queue),
+        }
+        for role in ("producer", "producer", "consumer", "consumer", "consumer"):
+            starters[role]()
+        one.rage(lambda worker: starters[worker.role]())
+        ledger.set_shared(messages.STOPPING, 1)
+        one.calm("producer")
+        ledger.set_shared(messages.OVER, 1)
+        one.calm()
+        settle(queue)
+        assert queue.join(timeout=0)
+        again = 0
+        for place in range(one.places):
+            marks = ledger.marks(place, messages.MOST_MESSAGES)
+            assert 0 not in marks[: ledger.read(place, messages.ACCEPTED)], f"a message of {place} is lost: {one}"
+            assert not any(marks[ledger.read(place, messages.STARTED) :]), f"{place} never put what came: {one}"
+            again += sum(mark - 1 for mark in marks if mark > 1)
+        assert again <= len(one.killed.get("consumer", [])), f"{again} came again without a death: {one}"
+
+
+@pytest.mark.usefixtures("nothing_stays_in_memory")
 @pytest.mark.parametrize("ledger", [(messages.WORDS, 0)], indirect=True)
 def test_pipe_ends_exactly_where_its_sender_did(context: SharedMemoryContext, ledger: Ledger) -> None:
     pairs: dict[int, int] = {}

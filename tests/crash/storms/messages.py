@@ -1,6 +1,7 @@
 """What the processes of a storm on queues and pipes do. Imports nothing slow, since fresh interpreters import it."""
 
 import random
+from queue import Empty
 from typing import Any
 
 from tests.crash.storms.ledger import Ledger
@@ -9,7 +10,7 @@ from tests.crash.storms.ledger import Ledger
 STARTED, ACCEPTED, RECEIVED, HANDS, END = range(5)
 WORDS = 5
 # Words that all share.
-STOPPING = 0
+STOPPING, OVER = range(2)
 # How a process of a pipe ended.
 AT_END_OF_FILE, AT_BROKEN_PIPE = 1, 2
 
@@ -25,17 +26,17 @@ def payload(number: int, size: int) -> bytes:
     return number.to_bytes(4, "little") * (size // 4)
 
 
-def _size(chance: random.Random) -> int:
-    return LARGEST if chance.randrange(ONE_IN) == 0 else chance.choice(SIZES)
+def _size(chance: random.Random, largest: int = LARGEST) -> int:
+    return largest if chance.randrange(ONE_IN) == 0 else chance.choice(SIZES)
 
 
-def produce(place: int, ledger: Ledger, queue: Any) -> None:
+def produce(place: int, ledger: Ledger, queue: Any, largest: int = LARGEST) -> None:
     """Puts messages, one by one or a few at once, and notes before and after which."""
     chance = random.Random(place)
     number = 0
     while number < MOST_MESSAGES - BATCH and not ledger.shared(STOPPING):
         count = BATCH if chance.randrange(8) == 0 else 1
-        batch = [(place, n, payload(n, _size(chance))) for n in range(number, number + count)]
+        batch = [(place, n, payload(n, _size(chance, largest))) for n in range(number, number + count)]
         number += count
         ledger.write(place, STARTED, number)
         if count > 1:
@@ -63,6 +64,19 @@ def consume(place: int, ledger: Ledger, queue: Any, takes_many: bool) -> None:
             ledger.mark(producer, number)
             ledger.add(place, RECEIVED)
         ledger.write(place, HANDS, 0)
+
+
+def acknowledge(place: int, ledger: Ledger, queue: Any) -> None:
+    """Takes messages, checks that they are whole, and acknowledges them, until everything is over and acknowledged."""
+    while not (ledger.shared(OVER) and queue.join(timeout=0)):
+        try:
+            producer, number, content = queue.get(timeout=0.1)
+        except Empty:
+            continue
+        assert content == payload(number, len(content)), f"{number} of {producer} is damaged"
+        ledger.mark(producer, number)
+        ledger.add(place, RECEIVED)
+        queue.task_done()
 
 
 def send(place: int, ledger: Ledger, connection: Any) -> None:
