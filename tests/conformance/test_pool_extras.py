@@ -133,11 +133,11 @@ def test_what_waits_behind_a_long_task_is_given_to_others(context: SharedMemoryC
         pool.map(bodies.square, range(1000), chunksize=1)
         shorts = pool.map_async(bodies.square, range(200), chunksize=1)
         long = pool.apply_async(bodies.say_and_wait, (said, event))
-        others = [pool.apply_async(bodies.pid) for _ in range(200)]
+        others = [pool.apply_async(bodies.square, (3,)) for _ in range(200)]
         busy = said.get(timeout=PATIENCE_SECONDS)
         assert shorts.get(PATIENCE_SECONDS)[:100] == SQUARES
-        pids = [other.get(PATIENCE_SECONDS) for other in others]
-        assert pids[-1] != busy
+        assert [other.get(PATIENCE_SECONDS) for other in others] == [9] * 200
+        assert not long.ready()
         event.set()
         assert long.get(PATIENCE_SECONDS) == busy
 
