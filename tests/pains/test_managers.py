@@ -11,7 +11,6 @@ import pytest
 import interproc
 from interproc.context import SharedMemoryContext
 from interproc.managers import ManagerDied, SyncManager
-from tests import waiting_for
 from tests.conformance import manager_bodies as bodies
 from tests.contexts import PATIENCE_SECONDS, START_METHODS, Children
 from tests.programs import running
@@ -138,10 +137,23 @@ def test_interrupted_call_leaves_the_proxy_usable(manager: Any) -> None:
         signal.signal(signal.SIGALRM, before)
     shared["a"] = 1
     assert shared["a"] == 1
-    queue.put("for the call that was interrupted, which goes on in the manager")
-    waiting_for.until(queue.empty)
-    queue.put("x")
-    assert queue.get() == "x"
+    queue.put("for the call that was interrupted, which goes on in the manager, if nobody else took it")
+    assert queue.get(True, PATIENCE_SECONDS)
+
+
+def test_lock_of_an_interrupted_call_goes_back(manager: Any) -> None:
+    lock = manager.Lock()
+    lock.acquire()
+    before = signal.signal(signal.SIGALRM, _interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            lock.acquire()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    lock.release()
+    assert lock.acquire(True, PATIENCE_SECONDS)
 
 
 def _interrupt(number: int, frame: object) -> None:

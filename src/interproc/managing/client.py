@@ -100,7 +100,7 @@ class Client:
         """Calls a method of a shared object, or with None one of the server, and returns the kind of reply and it.
 
         Blocks until the manager has answered. An exception of the method comes back as its reply. A call that is
-        interrupted goes on in the manager, and nobody gets its result.
+        interrupted goes on in the manager; a queue's item or a lock that it gets goes back.
 
         Raises:
             ManagerDied: The manager has ended.

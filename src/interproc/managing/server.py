@@ -221,20 +221,22 @@ class Server(_Standard):  # type: ignore[misc]
             try:
                 send((kind, result))
             except OSError:
-                self._take_back(ident, name, kind, result)
+                self._take_back(peer, ident, name, kind, result)
                 break
             except Exception:
                 send(("#UNSERIALIZABLE", traceback.format_exc()))
             del result
         self._release_locks()
 
-    def _take_back(self, ident: Any, name: str, kind: str, result: Any) -> None:
-        """Puts an item back into its queue that was got for a client that ended while it waited."""
+    def _take_back(self, peer: Peer | None, ident: Any, name: str, kind: str, result: Any) -> None:
+        """Puts an item back into its queue, or releases a lock, that was got for a call that nobody waits for."""
         obj = self.id_to_obj[ident][0] if ident in self.id_to_obj else None
         if kind == "#RETURN" and name in ("get", "get_nowait") and type(obj) is queue.Queue:
             with obj.mutex:
                 obj.queue.appendleft(result)
                 obj.not_empty.notify()
+        elif name == "acquire" and peer is not None and (result is True or kind == "#ABANDONED"):
+            self._holdings.call(peer, ident, obj, "release", (), {})
 
     def _answer(
         self,
