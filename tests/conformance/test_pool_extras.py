@@ -16,6 +16,7 @@ import pytest
 import interproc
 from interproc.context import SharedMemoryContext
 from interproc.pool import Pool, ThreadPool
+from interproc.pooling.results import MapResult
 from tests.conformance import pool_bodies as bodies
 from tests.contexts import PATIENCE_SECONDS, START_METHODS
 from tests.waiting_for import until
@@ -248,3 +249,18 @@ def test_callback_may_use_the_pool(make: Callable[..., Any]) -> None:
         assert later.get(timeout=PATIENCE_SECONDS).get(PATIENCE_SECONDS) == 16
         pool.apply_async(bodies.square, (2,), callback=lambda _: pool.terminate()).wait(PATIENCE_SECONDS)
         pool.join()
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (4, 3, 2, 1, 0), (0, 4, 1, 3, 2)])
+@pytest.mark.parametrize("known_after", range(6))
+def test_map_waits_for_as_many_tasks_as_there_turn_out_to_be(order: tuple[int, ...], known_after: int) -> None:
+    result: MapResult[int] = MapResult(None, 1, 3, None, None)
+    for place, index in enumerate(order):
+        if place == known_after:
+            result.set_count(5)
+        assert not result.ready()
+        result.deliver(index, True, [SQUARES[index]])
+    if known_after == 5:
+        assert not result.ready()
+        result.set_count(5)
+    assert result.get(timeout=0) == SQUARES[:5]

@@ -135,17 +135,18 @@ class MapResult(ApplyResult[list[T]]):
         super().__init__(pool, callback, error_callback)
         self._chunksize = chunksize
         self._values: list[Any] = [None] * length
-        self._left = -(-length // max(1, chunksize))
+        self._expected = -(-length // max(1, chunksize))
+        self._count: int | None = None  # of the tasks, once it is known
+        self._done = 0
         self._end = 0  # of the values that have come
-        self._is_uneven = False
         self._failure: BaseException | None = None
         self._progress = progress
-        if self._left == 0:
+        if self._expected == 0:
             self._conclude(True, self._values)
 
     def deliver(self, index: int, is_success: bool, value: Any) -> None:
         """Takes the outcome of a task; called by the pool."""
-        self._left -= 1
+        self._done += 1
         size = self._chunksize or 1
         first = index * size
         if is_success:
@@ -161,20 +162,17 @@ class MapResult(ApplyResult[list[T]]):
             self._failure = value
         if self._progress is not None:
             call_back(self._progress, max(1, min(size, len(self._values) - first)))
-        if self._left == 0:
+        if self._done == self._count:
             self._finish()
 
     def set_count(self, count: int) -> None:
-        """Learns that the iterable was not as long as it said; called by the pool."""
-        expected = -(-len(self._values) // max(1, self._chunksize))
-        if count != expected:
-            self._left += count - expected
-            self._is_uneven = True
-            if self._left == 0:
-                self._finish()
+        """Learns how many tasks there are, for the iterable may not be as long as it says; called by the pool."""
+        self._count = count
+        if self._done == count:
+            self._finish()
 
     def _finish(self) -> None:
-        if self._is_uneven:
+        if self._count != self._expected:
             del self._values[self._end :]
         if self._failure is None:
             self._conclude(True, self._values)
