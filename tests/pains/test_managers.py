@@ -127,14 +127,7 @@ def test_manager_killed_during_a_call_ends_the_call(context: SharedMemoryContext
 
 def test_interrupted_call_leaves_the_proxy_usable(manager: Any) -> None:
     queue, shared = manager.Queue(), manager.dict()
-    before = signal.signal(signal.SIGALRM, _interrupt)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            signal.setitimer(signal.ITIMER_REAL, 0.2)
-            queue.get()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    _interrupt_during(queue.get)
     shared["a"] = 1
     assert shared["a"] == 1
     queue.put("for the call that was interrupted, which goes on in the manager, if nobody else took it")
@@ -144,16 +137,21 @@ def test_interrupted_call_leaves_the_proxy_usable(manager: Any) -> None:
 def test_lock_of_an_interrupted_call_goes_back(manager: Any) -> None:
     lock = manager.Lock()
     lock.acquire()
+    _interrupt_during(lock.acquire)
+    lock.release()
+    assert lock.acquire(True, PATIENCE_SECONDS)
+
+
+def _interrupt_during(call: Callable[[], object]) -> None:
+    """Raises KeyboardInterrupt from a signal handler while a call blocks, and expects that it comes through."""
     before = signal.signal(signal.SIGALRM, _interrupt)
     try:
         with pytest.raises(KeyboardInterrupt):
             signal.setitimer(signal.ITIMER_REAL, 0.2)
-            lock.acquire()
+            call()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    lock.release()
-    assert lock.acquire(True, PATIENCE_SECONDS)
 
 
 def _interrupt(number: int, frame: object) -> None:
